@@ -1,0 +1,40 @@
+# make demo   sets everything up and serves the app
+# make test   sets everything up and runs the tests
+PYTHON ?= python3
+PORT ?= 7860
+# A package index with CPU builds of torch, for machines without a GPU (see README.md).
+TORCH_INDEX ?=
+# The exact versions that were tested; `make demo CONSTRAINTS=` takes the newest allowed ones.
+CONSTRAINTS ?= $(shell $(PYTHON) -c 'import sys; print("constraints.txt" if sys.version_info[:2] == (3, 11) else "")' 2>/dev/null)
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
+
+.PHONY: demo test lint clean
+demo: $(VENV)/.demo
+	GRADIO_ANALYTICS_ENABLED=False $(BIN)/python app.py --port $(PORT)
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.10 or newer, or name one with PYTHON="; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed; $(PYTHON) is older. Name another with PYTHON="; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv module is missing: on Debian or Ubuntu, apt install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: requirements.txt constraints.txt | $(VENV)/bin/python
+	@echo "Installing what the app needs (once; torch is large) ..."
+	$(if $(TORCH_INDEX),$(PIP) --index-url $(TORCH_INDEX) 'torch>=2.8,<=2.13.0')
+	$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/.test: requirements-test.txt $(VENV)/.demo
+	$(PIP) -r requirements-test.txt
+	@touch $@

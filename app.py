@@ -1,0 +1,16 @@
+"""FlowDemo: builds the app and launches it."""
+
+import os
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
+
+import argparse
+
+from flowdemo.ui.app import launch
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="FlowDemo in the browser")
+    parser.add_argument("--host", help="address to listen on (default: this machine only)")
+    parser.add_argument("--port", type=int, help="default: the first free one from 7860")
+    arguments = parser.parse_args()
+    launch(arguments.host, arguments.port)

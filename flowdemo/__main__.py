@@ -1,0 +1,5 @@
+"""`python -m flowdemo`."""
+
+from flowdemo.cli import main
+
+main()

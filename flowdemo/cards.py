@@ -1,0 +1,106 @@
+"""The README.md of a checkpoint: what it is, what was measured, and how it was trained."""
+
+import json
+from typing import Any
+
+from flowdemo.config import ModelConfig
+from flowdemo.data import DATASETS
+from flowdemo.methods import METHODS
+
+LICENSE = "mit"
+
+
+def card(config: ModelConfig) -> str:
+    """Markdown with the front matter that the Hub reads."""
+    title, data = METHODS[config.method].title, DATASETS[config.data].title
+    parts = [
+        front_matter(config),
+        f"# {config.name}\n",
+        f"{title} on {data}, class-conditional, by FlowDemo. "
+        f"CFG weights {config.guidance[0]:g} to {config.guidance[1]:g}; default: "
+        f"`{config.defaults.solver}`, {config.defaults.steps} step(s).\n",
+        usage(config),
+        results(config.results),
+        training(config),
+    ]
+    return "\n".join(parts)
+
+
+def front_matter(config: ModelConfig) -> str:
+    tags = ["flow-matching", config.method, config.data, "flowdemo"]
+    lines = [f"license: {LICENSE}", "library_name: flowdemo", "tags:"]
+    return "\n".join(["---", *lines, *(f"- {tag}" for tag in dict.fromkeys(tags)), "---\n"])
+
+
+def usage(config: ModelConfig) -> str:
+    return (
+        "```python\nimport flowdemo\n\n"
+        f'model = flowdemo.load("{config.name}")\n'
+        'samples = flowdemo.sample(model, n=16, label="all", guidance=1.0, seed=0)\n```\n'
+    )
+
+
+def results(measured: dict[str, Any]) -> str:
+    """The table of `evaluate`; rows with fewer samples than usual say so by their n."""
+    if not measured:
+        return "## Measured\n\nNothing yet: run `python -m flowdemo evaluate`.\n"
+    rows = measured["rows"]
+    columns = [key for key in COLUMNS if any(row.get(key) is not None for row in rows)]
+    lines = [
+        "## Measured\n",
+        "By `python -m flowdemo evaluate` on these very weights.\n",
+        "| " + " | ".join(COLUMNS[key][0] for key in columns) + " |",
+        "|" + "---|" * len(columns),
+    ]
+    for row in rows:
+        cells = (COLUMNS[key][1].format(row[key]) for key in columns)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", *scale(measured), ""])
+
+
+COLUMNS = {
+    "nfe": ("NFE", "{}"),
+    "guidance": ("CFG weight", "{:g}"),
+    "solver": ("solver", "{}"),
+    "steps": ("steps", "{}"),
+    "class_accuracy": ("class accuracy", "{:.2%}"),
+    "frechet_distance": ("FD", "{:.3f}"),
+    "wasserstein_2": ("W2", "{:.3f}"),
+    "n": ("samples", "{}"),
+}
+
+
+def scale(measured: dict[str, Any]) -> list[str]:
+    """What the numbers compare to."""
+    lines = [f"Straightness {measured['straightness']:.4f} at w = 1 (0 is straight)."]
+    if "floor_frechet_distance" in measured:
+        lines.append(
+            "FD is the Frechet distance to the test set in the features of the classifier in this "
+            f"repository ({measured['test_accuracy']:.2%} right on the test set); it is no FID. "
+            f"{measured['floor_images']} training images have FD "
+            f"{measured['floor_frechet_distance']:.3f} and accuracy "
+            f"{measured['floor_accuracy']:.2%}."
+        )
+    if "floor_wasserstein_2" in measured:
+        lines.append(
+            "W2 is the exact Wasserstein-2 distance to fresh points; two real draws of "
+            f"{measured['floor_points']} points are {measured['floor_wasserstein_2']:.3f} apart."
+        )
+    return lines
+
+
+def training(config: ModelConfig) -> str:
+    """Cost and the exact recipe, the teachers' included."""
+    if config.recipe is None:
+        return ""
+    cost, recipe = config.training, config.recipe
+    lines = [
+        "## Training\n",
+        f"{cost['images_seen']:,} samples seen in {cost['hours']:.2f} hours; with its teacher "
+        f"{cost['images_seen_with_teacher']:,} in {cost['hours_with_teacher']:.2f} hours. "
+        f"Machine: {cost['machine']}.\n",
+        f"```json\n{json.dumps(recipe.model_dump(mode='json', exclude_none=True), indent=1)}\n```\n",
+    ]
+    if recipe.teacher:
+        lines.append(f"The teacher is `{recipe.teacher}`, whose card has its own recipe.\n")
+    return "\n".join(lines)

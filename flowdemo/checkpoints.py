@@ -1,0 +1,132 @@
+"""Checkpoints: folders with `config.json`, `model.safetensors` and `README.md`."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from flowdemo.cards import card
+from flowdemo.config import ModelConfig, parse
+from flowdemo.files import write_folder
+from flowdemo.model import Model
+from flowdemo.nets import build_net
+
+CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+MAX_CONFIG_BYTES, MAX_WEIGHT_BYTES = 1_000_000, 2_000_000_000
+SHIPPED = Path(__file__).parent / "pretrained"
+TRAINED = Path(__file__).parent.parent / "checkpoints"
+
+
+def folders() -> dict[str, Path]:
+    """Name -> folder of every checkpoint here; one trained here hides a shipped one of its name."""
+    found = {}
+    for root in (SHIPPED, TRAINED):
+        for config in sorted(root.glob(f"*/{CONFIG}")):
+            if not config.parent.name.startswith("."):
+                found[config.parent.name] = config.parent
+    return found
+
+
+def descriptions() -> list[dict[str, Any]]:
+    """Name, data set, method, place and measured numbers of every checkpoint that can be read."""
+    rows = []
+    for name, folder in folders().items():
+        try:
+            config = read_config(folder)
+        except ValueError as error:
+            rows.append({"name": name, "where": str(folder), "error": str(error)})
+            continue
+        hides = folder.parent == TRAINED and (SHIPPED / name).is_dir()
+        where = "shipped" if folder.parent == SHIPPED else "trained here"
+        rows.append(
+            {
+                "name": name,
+                "data": config.data,
+                "method": config.method,
+                "where": where + (", hides the shipped one" if hides else ""),
+                "results": config.results,
+            }
+        )
+    return rows
+
+
+def load(name: str, device: torch.device | None = None) -> Model:
+    """The model of that name, in float32; ValueError lists the names or says what is broken."""
+    known = folders()
+    if name not in known:
+        raise ValueError(f"no model '{name}'; there are: {', '.join(known) or 'none'}")
+    return load_folder(known[name], device)
+
+
+def load_folder(folder: Path, device: torch.device | None = None) -> Model:
+    """The model of a checkpoint folder. ValueError in one line where the folder is broken."""
+    config = read_config(folder)
+    weights = folder / WEIGHTS
+    net = checked_net(config, weights)
+    net.load_state_dict({key: value.float() for key, value in load_file(weights).items()})
+    net = net.to(device or "cpu").eval().requires_grad_(False)
+    shipped = folder.parent == SHIPPED
+    return Model(config, net, fingerprint(weights), "shipped" if shipped else str(folder))
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """The validated `config.json`."""
+    path = folder / CONFIG
+    if not path.is_file():
+        raise ValueError(f"{folder} is no checkpoint: it has no {CONFIG}")
+    if path.stat().st_size > MAX_CONFIG_BYTES:
+        raise ValueError(f"{path} is larger than a {CONFIG} can be")
+    return parse(ModelConfig, path.read_text(), str(path))
+
+
+def checked_net(config: ModelConfig, weights: Path) -> nn.Module:
+    """The network of `config`, built only if the file's names and shapes are those it needs."""
+    if not weights.is_file():
+        raise ValueError(f"{weights.parent} is no checkpoint: it has no {WEIGHTS}")
+    if weights.stat().st_size > MAX_WEIGHT_BYTES:
+        raise ValueError(f"{weights} is larger than {MAX_WEIGHT_BYTES} bytes")
+    try:
+        with safe_open(weights, framework="pt") as file:
+            there = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{weights} is not a safetensors file ({error})") from error
+    with torch.device("meta"):  # allocates nothing: the shapes are compared first
+        plan = build_net(config.net, config.shape, len(config.classes))
+    wanted = {key: tuple(value.shape) for key, value in plan.state_dict().items()}
+    if there != wanted:
+        wrong = sorted(k for k in there.keys() | wanted if there.get(k) != wanted.get(k))
+        raise ValueError(f"{weights} does not fit its {CONFIG}: see {', '.join(wrong[:3])}")
+    return build_net(config.net, config.shape, len(config.classes))
+
+
+def save(model: Model, folder: Path) -> None:
+    """Writes the checkpoint with its weights in float16; a failure leaves nothing half-written."""
+    tensors: dict[str, Tensor] = {
+        key: value.detach().half().cpu().contiguous()
+        for key, value in model.net.state_dict().items()
+    }
+
+    def write(draft: Path) -> None:
+        save_file(tensors, draft / WEIGHTS, metadata={"format": "pt"})
+        write_text(draft, model.config)
+
+    write_folder(folder, write)
+
+
+def describe(folder: Path, config: ModelConfig) -> None:
+    """Writes `config.json` and the card of a checkpoint anew; the weights stay."""
+    write_folder(folder, lambda draft: write_text(draft, config))
+
+
+def write_text(folder: Path, config: ModelConfig) -> None:
+    (folder / CONFIG).write_text(config.model_dump_json(indent=1, exclude_none=True) + "\n")
+    (folder / CARD).write_text(card(config))
+
+
+def fingerprint(file: Path) -> str:
+    """The first 12 hex digits of the file's SHA-256: a name for these very weights."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]

@@ -1,0 +1,180 @@
+"""The command line: thin commands over the library."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+from tqdm import tqdm
+
+from flowdemo import checkpoints, exports
+from flowdemo.config import read_recipe
+from flowdemo.evaluation import report
+from flowdemo.model import Model
+from flowdemo.sampling import Samples, is_image, parse_label, sample
+from flowdemo.training.run import PairsProgress, run_recipe
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Flow matching, reflow and MeanFlow: sample, train, evaluate.",
+    epilog="--debug, anywhere, shows the whole traceback of an error.",
+)
+Folder = Annotated[bool, typer.Option("--folder", help="MODEL is a checkpoint folder.")]
+
+
+@app.command()
+def models(json_: Annotated[bool, typer.Option("--json", help="As a JSON list.")] = False) -> None:
+    """Every model that can be sampled."""
+    rows = checkpoints.descriptions()
+    if json_:
+        print(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        print(f"{row['name']:28} {row['method']:14} {row['data']:14} {row['where']}  {best(row)}")
+
+
+def best(row: dict[str, Any]) -> str:
+    """The numbers at the fewest evaluations, in words."""
+    rows = row["results"].get("rows", [])
+    if not rows:
+        return "not measured"
+    first = rows[0]
+    keys = {"class_accuracy": "accuracy", "frechet_distance": "FD", "wasserstein_2": "W2"}
+    numbers = [
+        f"{label} {first[key]:.3g}" for key, label in keys.items() if first.get(key) is not None
+    ]
+    return f"NFE {first['nfe']}, w {first['guidance']:g}: {', '.join(numbers)}"
+
+
+@app.command("sample")
+def sample_command(
+    model: str,
+    n: int = 16,
+    label: Annotated[str, typer.Option(help="A class, several as 1,2,3, 'all' or 'any'.")] = "all",
+    guidance: Annotated[float | None, typer.Option(help="CFG weight; 1 is none.")] = None,
+    solver: str | None = None,
+    steps: int | None = None,
+    tolerance: Annotated[float | None, typer.Option(help="For adaptive solvers.")] = None,
+    seed: int = 0,
+    out: Annotated[Path | None, typer.Option(help=".png, .gif, .webp or .npz")] = None,
+    trajectory: Annotated[bool, typer.Option(help="Keep all states in the .npz.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
+    folder: Folder = False,
+) -> None:
+    """Draws samples and writes them to a file."""
+    if out is not None and out.suffix not in exports.WRITERS:
+        raise ValueError(f"cannot write '{out.name}': end it in {', '.join(exports.WRITERS)}")
+    loaded = get(model, folder)
+    guidance = loaded.config.defaults.guidance if guidance is None else guidance
+    choice = parse_label(label, loaded.config.classes)
+    samples = sample(
+        loaded, n, choice, guidance, solver, steps, seed, tolerance=tolerance
+    )  # the trajectory is kept for animations and numbers
+    if out is not None:
+        exports.export(samples, out, trajectory)
+    if json_:
+        print(json.dumps(numbers(loaded, samples)))
+    else:
+        print(
+            f"{n} samples, NFE {samples.nfe:g}, {samples.seconds:.3f} s"
+            + (f" -> {out}" if out else "")
+        )
+
+
+def numbers(model: Model, samples: Samples) -> dict[str, Any]:
+    """The JSON of a run."""
+    straight = report.straightness_of(model, samples)
+    cost = {"nfe": samples.nfe, "seconds": samples.seconds, "straightness": straight}
+    return samples.settings | cost
+
+
+def get(name: str, folder: bool) -> Model:
+    """A model by name, or by folder where the option says so."""
+    return checkpoints.load_folder(Path(name)) if folder else checkpoints.load(name)
+
+
+@app.command()
+def train(
+    recipe: str,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, a.b=value")] = None,
+    out: Annotated[Path | None, typer.Option(help="Default: checkpoints/<name>/")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with a run that was stopped.")] = False,
+) -> None:
+    """Trains a recipe: a bundled one by name, or a .json file."""
+    plan = read_recipe(recipe, set_)
+    target = out or checkpoints.TRAINED / plan.name
+    with tqdm(total=plan.steps, unit="step", desc=plan.name) as bar:
+        for progress in run_recipe(plan, target, resume, draw_samples):
+            if isinstance(progress, PairsProgress):
+                bar.set_postfix_str(f"pairs {progress.made} of {progress.wanted}")
+                continue
+            bar.n = progress.step
+            bar.set_postfix_str(f"loss {progress.loss:.4f}", refresh=False)
+            bar.update(0)
+    print(f"{plan.name} -> {target}")
+
+
+def draw_samples(model: Model, path: Path) -> None:
+    """A picture of two samples a class (or of 500 points), from the same noise every time."""
+    n = 2 * model.empty if is_image(model) else 500
+    exports.export(sample(model, n, "all", keep_trajectory=False), path)
+
+
+@app.command()
+def evaluate(
+    model: list[str],
+    n: Annotated[
+        int | None, typer.Option(help="Samples a row (10,000 images, 2,000 points).")
+    ] = None,
+    nfe: Annotated[list[int] | None, typer.Option(help="Only these; may be repeated.")] = None,
+    guidance: Annotated[
+        list[float] | None, typer.Option(help="Only these; may be repeated.")
+    ] = None,
+    json_: Annotated[Path | None, typer.Option("--json", help="Write the rows there.")] = None,
+    write: Annotated[bool, typer.Option(help="Write config.json and the card.")] = False,
+    folder: Folder = False,
+) -> None:
+    """Measures models: class accuracy and FD of images, Wasserstein-2 of points."""
+    measured = {}
+    for name in model:
+        loaded = get(name, folder)
+        rows = []
+        for row in report.evaluate(
+            loaded, n, tuple(nfe or report.NFES), tuple(guidance or report.GUIDANCES)
+        ):
+            rows.append(report.as_dict(row))
+            print(loaded.name, json.dumps(rows[-1]), flush=True)
+        measured[loaded.name] = report.summary(loaded) | {"rows": rows}
+        if write:
+            where = Path(name) if folder else checkpoints.folders()[name]
+            record(where, measured[loaded.name])
+    if json_:
+        json_.write_text(json.dumps(measured, indent=1) + "\n")
+
+
+def record(folder: Path, measured: dict[str, Any]) -> None:
+    """Merges measured rows into the checkpoint's config.json and writes its card anew."""
+    config = checkpoints.read_config(folder)
+    rows = report.merge(config.results.get("rows", []), measured["rows"])
+    config = config.model_copy(update={"results": measured | {"rows": rows}})
+    checkpoints.describe(folder, config)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs a command; an error is one line on standard error and exit code 1, or 2 for wrong usage."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    try:
+        code = app([a for a in arguments if a != "--debug"], standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (ValueError, OSError, click.Abort) as error:
+        if debug:
+            raise
+        print(f"flowdemo: {error or type(error).__name__}", file=sys.stderr)
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,191 @@
+"""Recipes and `config.json`: everything that is validated when it enters."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+MethodName = Literal["flow-matching", "reflow", "meanflow"]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(ge=0, le=20)]
+MAX_STEPS = 1000
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class UNetConfig(Strict):
+    """Sizes of `nets.unet.UNet`, bounded so that a hostile file cannot ask for the whole memory."""
+
+    kind: Literal["unet"] = "unet"
+    widths: tuple[Annotated[int, Field(ge=8, le=512, multiple_of=8)], ...] = Field(
+        min_length=1, max_length=5
+    )
+    blocks: int = Field(1, ge=1, le=4)
+    dim: int = Field(128, ge=8, le=1024)
+    patch: Literal[1, 2, 4] = 1
+    heads: Literal[1, 2, 4, 8] = 4
+    end_time: bool = False
+    guidance: bool = False
+
+
+class MLPConfig(Strict):
+    """Sizes of `nets.mlp.MLP`."""
+
+    kind: Literal["mlp"] = "mlp"
+    width: int = Field(128, ge=8, le=1024)
+    depth: int = Field(3, ge=1, le=16)
+    end_time: bool = False
+    guidance: bool = False
+
+
+NetConfig = Annotated[UNetConfig | MLPConfig, Field(discriminator="kind")]
+
+
+class Pairs(Strict):
+    """Reflow pairs: how many, and the fixed-step solver that carries the noise to the data."""
+
+    count: int = Field(ge=1, le=10_000_000)
+    solver: Literal["euler", "midpoint", "heun", "rk4"] = "midpoint"
+    steps: int = Field(ge=1, le=MAX_STEPS)
+
+
+class MeanFlowOptions(Strict):
+    """Shares of rows with s != t, starting at 0, ending at 1; power and c of the adaptive weight."""
+
+    share_interval: Share = 0.5
+    share_start: Share = 0.0
+    share_end: Share = 0.0
+    power: float = Field(0.75, ge=0, le=2)
+    c: float = Field(1e-3, gt=0)
+
+
+class Schedule(Strict):
+    """How long and how fast the training loop goes."""
+
+    steps: int = Field(ge=1)
+    batch_size: int = Field(128, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    warmup: int = Field(200, ge=0)
+    clip: float = Field(1.0, gt=0)
+    ema: float = Field(0.999, ge=0, lt=1)
+    seed: int = Field(0, ge=0)
+
+
+class Recipe(Schedule):
+    """How a checkpoint is trained."""
+
+    name: Name
+    method: MethodName
+    data: Name
+    net: NetConfig
+    path: Literal["linear", "cosine"] = "linear"
+    sigma_min: float = Field(0.0, ge=0, lt=1)
+    times: Literal["uniform", "logit-normal", "logit-normal-uniform"] = "uniform"
+    share_start: Share = 0.0
+    teacher: Name | None = None
+    start_from_teacher: bool = False
+    guidance: tuple[Weight, Weight] = (1.0, 1.0)
+    share_unguided: Share = 0.25
+    label_dropout: Share = 0.1
+    pairs: Pairs | None = None
+    meanflow: MeanFlowOptions | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Recipe":
+        if self.method == "reflow" and (self.pairs is None or self.teacher is None):
+            raise ValueError("reflow needs 'pairs' and a 'teacher'")
+        if self.method == "meanflow" and (self.meanflow is None or not self.net.end_time):
+            raise ValueError("meanflow needs 'meanflow' options and a net with 'end_time'")
+        if self.start_from_teacher and self.teacher is None:
+            raise ValueError("'start_from_teacher' needs a 'teacher'")
+        return self
+
+
+class Defaults(Strict):
+    """What a person gets who chooses nothing."""
+
+    solver: str
+    steps: int = Field(ge=1, le=MAX_STEPS)
+    guidance: Weight = 1.0
+
+
+class ModelConfig(Strict):
+    """`config.json` of a checkpoint. Pixels p in [0, 1] enter the network as (p - mean) / std."""
+
+    schema_version: Literal[1] = 1
+    name: Name
+    method: MethodName
+    data: Name
+    shape: tuple[Annotated[int, Field(ge=1, le=256)], ...] = Field(min_length=1, max_length=3)
+    classes: tuple[str, ...] = Field(max_length=1000)
+    mean: float = 0.5
+    std: float = Field(0.5, gt=0)
+    net: NetConfig
+    path: Literal["linear", "cosine"] = "linear"
+    sigma_min: float = Field(0.0, ge=0, lt=1)
+    guidance: tuple[Weight, Weight] = (1.0, 1.0)
+    defaults: Defaults
+    recipe: Recipe | None = None
+    training: dict[str, Any] = {}
+    results: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _fits(self) -> "ModelConfig":
+        if isinstance(self.net, MLPConfig) and self.shape != (2,):
+            raise ValueError("an 'mlp' works on points of shape [2]")
+        if isinstance(self.net, UNetConfig):
+            if len(self.shape) != 3:
+                raise ValueError("a 'unet' works on images of shape [channels, height, width]")
+            grain = self.net.patch * 2 ** (len(self.net.widths) - 1)
+            if self.shape[1] % grain or self.shape[2] % grain:
+                raise ValueError(f"height and width must be divisible by {grain} for this 'unet'")
+        if self.method == "meanflow" and not self.net.end_time:
+            raise ValueError("a meanflow network has 'end_time'")
+        return self
+
+
+def parse(kind: type[Strict], text: str, source: str) -> Any:
+    """A validated `kind` from JSON text; a ValueError of one line that names `source`."""
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ValueError(f"{source}: {where}: {first['msg']}") from error
+
+
+def read_recipe(name: str, changes: list[str] | None = None) -> Recipe:
+    """The recipe file or bundled recipe of that name; `changes` are "key=value" or "a.b=value"."""
+    path = Path(name) if name.endswith(".json") else RECIPES / f"{name}.json"
+    if not path.is_file():
+        raise ValueError(f"no recipe '{name}'; there are: {', '.join(recipe_names())}")
+    content = json.loads(path.read_text())
+    for change in changes or []:
+        set_value(content, change)
+    return parse(Recipe, json.dumps(content), str(path.name))
+
+
+def set_value(content: dict[str, Any], change: str) -> None:
+    """Writes "a.b=value" into nested dictionaries; the value is JSON, or else a string."""
+    key, separator, text = change.partition("=")
+    if not separator:
+        raise ValueError(f"'{change}' is not of the form key=value")
+    *folders, leaf = key.split(".")
+    for folder in folders:
+        content = content.setdefault(folder, {})
+    try:
+        content[leaf] = json.loads(text)
+    except json.JSONDecodeError:
+        content[leaf] = text
+
+
+def recipe_names() -> list[str]:
+    """The names of the bundled recipes."""
+    return sorted(path.stem for path in RECIPES.glob("*.json"))
+
+
+RECIPES = Path(__file__).parent / "training" / "recipes"

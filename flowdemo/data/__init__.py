@@ -1,0 +1,61 @@
+"""The data sets: what they are, and where their rows come from."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from flowdemo.couplings import Coupling, independent
+from flowdemo.data.images import load_images
+from flowdemo.data.toys import TOYS
+from flowdemo.noise import generator
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Shape of a sample, names of the classes; images enter networks as (pixel - mean) / std."""
+
+    title: str
+    shape: tuple[int, ...]
+    classes: tuple[str, ...]
+    mean: float = 0.0
+    std: float = 1.0
+
+    @property
+    def is_image(self) -> bool:
+        return len(self.shape) == 3
+
+
+DATASETS = {
+    "mnist": DataSet("MNIST", (1, 28, 28), tuple("0123456789"), 0.5, 0.5),
+    "two-gaussians": DataSet("Two Gaussians", (2,), ("left", "right")),
+    "moons": DataSet("Two moons", (2,), ("upper", "lower")),
+}
+
+
+def dataset(name: str) -> DataSet:
+    """The data set of that name; ValueError lists the names."""
+    if name not in DATASETS:
+        raise ValueError(f"no data set '{name}'; there are: {', '.join(DATASETS)}")
+    return DATASETS[name]
+
+
+def training_coupling(name: str) -> Coupling:
+    """Fresh noise with rows of the training set, normalised."""
+    info = dataset(name)
+    if info.is_image:
+        images, labels = load_images(name, "train")
+        return independent(images, labels, lambda x: (x.float() / 255 - info.mean) / info.std)
+    points, labels = points_of(name, 100_000, seed=0)
+    return independent(points, labels)
+
+
+def points_of(name: str, n: int, seed: int) -> tuple[Tensor, Tensor]:
+    """n fresh points of a distribution in the plane and their labels."""
+    return TOYS[name](n, generator(seed))
+
+
+def pixels_of(name: str, split: str) -> tuple[Tensor, Tensor]:
+    """All images of a split as float32 pixels in [0, 1], and their labels."""
+    images, labels = load_images(name, split)
+    return images.to(torch.float32) / 255, labels

@@ -1,0 +1,88 @@
+"""A trained network with its description: the object that everything samples from."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from flowdemo.config import ModelConfig
+from flowdemo.guidance import guided_velocity
+from flowdemo.methods import AVERAGE, METHODS
+from flowdemo.solvers import SOLVERS, Step, average_step, fixed_step
+
+Label = int | list[int] | Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network and its `config.json`. `revision` names the exact weights, `source` where they are."""
+
+    config: ModelConfig
+    net: nn.Module
+    revision: str = ""
+    source: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    @property
+    def empty(self) -> int:
+        """The empty label."""
+        return len(self.config.classes)
+
+    @property
+    def solvers(self) -> tuple[str, ...]:
+        """The solvers that this checkpoint offers."""
+        return METHODS[self.config.method].solvers
+
+    def velocity(
+        self, x: Tensor, t: Tensor, label: Label = None, guidance: float | Tensor = 1.0
+    ) -> Tensor:
+        """v(x, t): x (batch, ...) normalised, t a number or (batch,), of the shape of x.
+
+        `label` is None for the empty label, a class, or one a row. The CFG weight `guidance` is an
+        input of the network where it takes one, else it costs a second evaluation.
+        """
+        t = self._rows(t, x, x.dtype)
+        label, w = self._labels(label, x), self._rows(guidance, x, x.dtype)
+        w = torch.where(label == self.empty, 1.0, w)
+        if self.config.net.guidance:
+            return self.net(x, t, None, label, w)
+        return guided_velocity(
+            lambda x, t, label: self.net(x, t, None, label), x, t, label, self.empty, w
+        )
+
+    def average_velocity(
+        self, x: Tensor, t: Tensor, s: Tensor, label: Label = None, guidance: float = 1.0
+    ) -> Tensor:
+        """u(x, t, s) of a MeanFlow network, s >= t; arguments as in `velocity`."""
+        if not self.config.net.end_time:
+            raise ValueError(f"{self.name} has no average velocity: it is no MeanFlow model")
+        t, s = self._rows(t, x, x.dtype), self._rows(s, x, x.dtype)
+        label, w = self._labels(label, x), self._rows(guidance, x, x.dtype)
+        return self.net(x, t, s, label, torch.where(label == self.empty, 1.0, w))
+
+    def step(self, solver: str, label: Label = None, guidance: float = 1.0) -> Step:
+        """The step (x_t, t, s) -> x_s of a fixed-step solver or of the network itself."""
+        if solver == AVERAGE:
+            return average_step(lambda x, t, s: self.average_velocity(x, t, s, label, guidance))
+        if SOLVERS[solver].adaptive:
+            raise ValueError(f"'{solver}' chooses its own steps; it has no single step")
+        return fixed_step(lambda x, t: self.velocity(x, t, label, guidance), solver)
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """Pixels (or points) as the network takes them."""
+        return (pixels - self.config.mean) / self.config.std
+
+    def unnormalise(self, x: Tensor) -> Tensor:
+        """The inverse of `normalise`; nothing is clipped."""
+        return x * self.config.std + self.config.mean
+
+    def _labels(self, label: Label, x: Tensor) -> Tensor:
+        return self._rows(self.empty if label is None else label, x, torch.long)
+
+    @staticmethod
+    def _rows(value: Label | float, x: Tensor, dtype: torch.dtype) -> Tensor:
+        """A number or one a row as a tensor (batch,) beside x."""
+        return torch.as_tensor(value, dtype=dtype, device=x.device).expand(len(x))

@@ -1,0 +1,107 @@
+"""Arrays in, plotly figures out. Knows neither torch modules nor Gradio."""
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+# One colour a method, everywhere (Okabe and Ito's palette).
+METHOD_COLOURS = {
+    "flow-matching": "#0072B2",
+    "reflow": "#E69F00",
+    "meanflow": "#009E73",
+    "exact": "#555555",
+}
+GREY = "rgba(128,128,128,0.35)"
+TEXT = "#808080"  # readable on white and on near-black
+
+
+def trajectories(
+    paths: np.ndarray,
+    times: np.ndarray,
+    names: list[str],
+    colour: str,
+    real: np.ndarray,
+    anchors: dict[str, np.ndarray],
+) -> go.Figure:
+    """Paths (k, n, 2) at times (k,) over real points (m, 2); `anchors` puts class names in place."""
+    k, n, _ = paths.shape
+    gap = np.full((1, n, 2), np.nan)
+    lines = np.concatenate([paths, gap]).transpose(1, 0, 2).reshape(-1, 2).round(3)
+    figure = go.Figure()
+    figure.add_scatter(
+        x=real[:, 0], y=real[:, 1], mode="markers", name="real data", hoverinfo="skip",
+        marker={"size": 3, "color": GREY},
+    )  # fmt: skip
+    figure.add_scatter(
+        x=lines[:, 0], y=lines[:, 1], mode="lines+markers" if k <= 25 else "lines",
+        name="trajectory", line={"color": colour, "width": 1.2}, hoverinfo="skip",
+        marker={"size": 3, "color": colour}, opacity=0.75,
+    )  # fmt: skip
+    for state, label, symbol in ((0, "noise", "circle-open"), (-1, "sample", "circle")):
+        figure.add_scatter(
+            x=paths[state, :, 0].round(3), y=paths[state, :, 1].round(3), mode="markers",
+            name=f"{label}, t = {times[state]:g}", text=names, hovertemplate="%{text}<extra></extra>",
+            marker={"size": 8, "color": colour, "symbol": symbol, "line": {"width": 1}},
+        )  # fmt: skip
+    for name, place in anchors.items():
+        figure.add_annotation(
+            x=place[0], y=place[1], text=name, showarrow=False, font={"size": 15, "color": TEXT}
+        )
+    figure.update_yaxes(scaleanchor="x", scaleratio=1)
+    return styled(figure, 400)
+
+
+def speed_and_turning(states: np.ndarray, times: np.ndarray, colour: str) -> go.Figure:
+    """Speed over t and turning of the direction over t: mean over the samples of states (k, n, d)."""
+    middles, speed, inner, turning = rates(states, times)
+    figure = make_subplots(
+        rows=1, cols=2, subplot_titles=("speed (per unit of t)", "turning (degrees per unit of t)")
+    )  # fmt: skip
+    mode = "lines+markers" if len(middles) <= 25 else "lines"
+    line = {"mode": mode, "line": {"color": colour}, "showlegend": False}
+    figure.add_scatter(x=middles, y=speed, row=1, col=1, **line)
+    if len(inner):
+        figure.add_scatter(x=inner, y=turning, row=1, col=2, **line)
+    else:
+        figure.add_annotation(
+            text="one step: a straight line", showarrow=False, xref="x2 domain", yref="y2 domain",
+            x=0.5, y=0.5, font={"color": TEXT},
+        )  # fmt: skip
+    figure.update_xaxes(title_text="t", range=[0, 1])
+    figure.update_yaxes(rangemode="tozero")
+    return styled(figure, 240)
+
+
+def rates(
+    states: np.ndarray, times: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Middles of the steps and the speed there; the inner times and the turning there, in degrees.
+
+    The speed is |x_s - x_t| / (s - t) over the root of the dimension; the turning is the angle
+    between the chords before and after a state, over the time between their middles.
+    """
+    flat = states.reshape(len(states), states.shape[1], -1).astype(np.float64)
+    chords, dt = np.diff(flat, axis=0), np.diff(times)
+    length = np.linalg.norm(chords, axis=2)
+    speed = (length / dt[:, None] / np.sqrt(flat.shape[2])).mean(1)
+    middles = (times[1:] + times[:-1]) / 2
+    cosine = (chords[1:] * chords[:-1]).sum(2) / np.maximum(length[1:] * length[:-1], 1e-12)
+    angle = np.degrees(np.arccos(np.clip(cosine, -1, 1))).mean(1)
+    return middles, speed, times[1:-1], angle / np.diff(middles)
+
+
+def styled(figure: go.Figure, height: int) -> go.Figure:
+    """Transparent, with greys that read on light and on dark."""
+    grid = {"gridcolor": "rgba(128,128,128,0.18)", "zerolinecolor": "rgba(128,128,128,0.35)"}
+    figure.update_layout(
+        height=height,
+        margin={"l": 45, "r": 10, "t": 30, "b": 40},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": TEXT, "size": 12},
+        legend={"orientation": "h", "y": -0.12, "x": 0},
+    )
+    figure.update_xaxes(**grid)
+    figure.update_yaxes(**grid)
+    figure.update_annotations(font_color=TEXT)
+    return figure

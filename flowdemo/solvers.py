@@ -1,0 +1,146 @@
+"""Steps through time, and the one sampling loop.
+
+A step is (x_t, t, s) -> x_s with t and s scalar tensors. A solver turns a velocity v(x, t) into a
+step; a MeanFlow network is a step already. The Runge-Kutta formulas are torchdiffeq's.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torchdiffeq import odeint
+
+Velocity = Callable[[Tensor, Tensor], Tensor]  # v(x, t), x (batch, ...), t (batch,)
+Step = Callable[[Tensor, Tensor, Tensor], Tensor]  # (x_t, t, s) -> x_s, t and s 0-d
+MAX_ATTEMPTS = 1000  # steps an adaptive solver may try
+
+
+class SolverError(ValueError):
+    """A solver could not go on; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Solver:
+    """A torchdiffeq method, its order, and its evaluations a step (None where it adapts)."""
+
+    method: str
+    order: int
+    evaluations: int | None = None
+
+    @property
+    def adaptive(self) -> bool:
+        return self.evaluations is None
+
+
+SOLVERS = {
+    "euler": Solver("euler", 1, 1),
+    "midpoint": Solver("midpoint", 2, 2),
+    "heun": Solver("heun2", 2, 2),
+    "rk4": Solver("rk4", 4, 4),
+    "dopri5": Solver("dopri5", 5),
+    "adaptive_heun": Solver("adaptive_heun", 2),
+}
+
+
+@dataclass(frozen=True)
+class Path:
+    """The times (k,) and states (k, batch, ...) that a solver went through, both ends included."""
+
+    times: Tensor
+    states: Tensor
+
+
+def grid(steps: int, start: float = 0.0, end: float = 1.0) -> Tensor:
+    """steps + 1 equally spaced times; a descending grid inverts."""
+    return torch.linspace(start, end, steps + 1)
+
+
+def fixed_step(velocity: Velocity, name: str) -> Step:
+    """The step of a fixed-step solver."""
+    method = SOLVERS[name].method
+
+    def step(x: Tensor, t: Tensor, s: Tensor) -> Tensor:
+        return odeint(
+            lambda t, x: velocity(x, t.expand(len(x))), x, torch.stack([t, s]), method=method
+        )[-1]
+
+    return step
+
+
+def average_step(average_velocity: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Step:
+    """x_s = x_t + (s - t) u(x_t, t, s)."""
+
+    def step(x: Tensor, t: Tensor, s: Tensor) -> Tensor:
+        return x + (s - t) * average_velocity(x, t.expand(len(x)), s.expand(len(x)))
+
+    return step
+
+
+def walk(step: Step, x: Tensor, times: Tensor) -> Iterator[Tensor]:
+    """The one sampling loop: the state after each step along `times` (k,)."""
+    times = times.to(x)
+    for t, s in zip(times[:-1], times[1:], strict=True):
+        x = step(x, t, s)
+        yield x
+
+
+def integrate(step: Step, x: Tensor, times: Tensor, keep: bool = True) -> Path:
+    """Walks x along `times`; keeps every state, or only the first and the last."""
+    states = [x]
+    for state in walk(step, x, times):
+        states = [*states, state] if keep else [x, state]
+    kept = times if keep else times[[0, -1]]
+    return Path(kept, finite(torch.stack(states)))
+
+
+def integrate_adaptive(
+    velocity: Velocity, name: str, x: Tensor, times: Tensor, tolerance: float, keep: bool = True
+) -> Path:
+    """One run of an adaptive solver from times[0] to times[-1], with the states it accepted.
+
+    `tolerance` is relative and absolute, of the root mean square over the whole batch: the steps of
+    one sample depend on the others. SolverError where the solver gives up.
+    """
+    field = _Field(velocity)
+    # No float64 on MPS; and a step must end at the last time, the network knows none beyond it.
+    clock = torch.float32 if x.device.type == "mps" else torch.float64
+    ends = times[[0, -1]].to(x.device, clock)
+    options = {"dtype": clock, "max_num_steps": MAX_ATTEMPTS, "step_t": ends[-1:]}
+    method = SOLVERS[name].method
+    try:
+        last = odeint(
+            field, x, ends, rtol=tolerance, atol=tolerance, method=method, options=options
+        )[-1]
+    except AssertionError as error:  # torchdiffeq's only way to say that it gave up
+        raise SolverError(
+            f"{name} gave up at tolerance {tolerance:g} ({error}); choose a larger tolerance"
+        ) from error
+    states = [*field.states, last] if keep else [x, last]
+    passed = [*field.times, float(ends[-1])] if keep else [float(end) for end in ends]
+    return Path(torch.tensor(passed), finite(torch.stack(states)))
+
+
+def finite(states: Tensor) -> Tensor:
+    """The states; SolverError if the last holds NaN or infinity."""
+    if not torch.isfinite(states[-1]).all():
+        raise SolverError(
+            "the solution is not finite; take more steps or a smaller guidance weight"
+        )
+    return states
+
+
+class _Field:
+    """A velocity as torchdiffeq calls it, v(t, x), that notes the states where steps begin."""
+
+    def __init__(self, velocity: Velocity):
+        self.velocity = velocity
+        self.times: list[float] = []
+        self.states: list[Tensor] = []
+
+    def __call__(self, t: Tensor, x: Tensor) -> Tensor:
+        return self.velocity(x, t.to(x).expand(len(x)))
+
+    def callback_accept_step(self, t: Tensor, x: Tensor, dt: Tensor) -> None:
+        self.times.append(float(t))
+        self.states.append(x)

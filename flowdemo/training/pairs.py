@@ -1,0 +1,60 @@
+"""Reflow pairs: noise, and the data that a teacher's ODE carries it to."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from flowdemo.config import Recipe
+from flowdemo.couplings import Batch
+from flowdemo.files import write_file
+from flowdemo.model import Model
+from flowdemo.noise import generator, noise
+from flowdemo.solvers import grid, integrate
+from flowdemo.training.trainer import autocast, random_guidance
+
+SHARD = 500  # pairs a file: what a killed run may have to make again
+
+
+def make_pairs(recipe: Recipe, teacher: Model, folder: Path) -> Iterator[tuple[int, int]]:
+    """Writes the shards that `folder` lacks; yields (pairs there, pairs wanted) after each."""
+    count = recipe.pairs.count
+    for first in range(0, count, SHARD):
+        n = min(SHARD, count - first)
+        file = folder / f"pairs-{first:08d}.safetensors"
+        if not file.is_file():
+            label, w = conditions(recipe, teacher.empty, first, n)
+            x_0 = noise(recipe.seed, n, teacher.config.shape, first)
+            x_1 = carry(recipe, teacher, x_0, label, w)
+            shard = {"x_1": x_1.half(), "label": label, "guidance": w}
+            write_file(file, lambda path, shard=shard: save_file(shard, path))
+        yield first + n, count
+
+
+def conditions(recipe: Recipe, empty: int, first: int, n: int) -> tuple[Tensor, Tensor]:
+    """Labels and CFG weights (n,) of the pairs from `first` on; empty labels have w = 1."""
+    draws = generator(recipe.seed * 1_000_003 + first)
+    label = torch.randint(empty, (n,), generator=draws)
+    dropped = torch.rand(n, generator=draws) < recipe.label_dropout
+    w = torch.where(dropped, 1.0, random_guidance(recipe, n, draws))
+    return torch.where(dropped, empty, label), w
+
+
+@torch.inference_mode()
+def carry(recipe: Recipe, teacher: Model, x_0: Tensor, label: Tensor, w: Tensor) -> Tensor:
+    """x_1 (n, ...) float32 on the CPU by the recipe's solver."""
+    device = next(teacher.net.parameters()).device
+    step = teacher.step(recipe.pairs.solver, label.to(device), w.to(device))
+    with autocast(device):
+        path = integrate(step, x_0.to(device), grid(recipe.pairs.steps), keep=False)
+    return path.states[-1].float().cpu()
+
+
+def load_pairs(recipe: Recipe, shape: tuple[int, ...], folder: Path) -> Batch:
+    """All pairs of the recipe; the noise is drawn again from its seed."""
+    count = recipe.pairs.count
+    shards = [load_file(folder / f"pairs-{i:08d}.safetensors") for i in range(0, count, SHARD)]
+    x_1, label, w = (torch.cat([s[key] for s in shards]) for key in ("x_1", "label", "guidance"))
+    return Batch(noise(recipe.seed, count, shape), x_1.float(), label, w)

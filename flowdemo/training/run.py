@@ -1,0 +1,147 @@
+"""A recipe from start to checkpoint: what the command line and the app both run."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from flowdemo.checkpoints import load, save
+from flowdemo.config import Defaults, ModelConfig, Recipe
+from flowdemo.couplings import Coupling, reflow_pairs
+from flowdemo.data import dataset, training_coupling
+from flowdemo.files import write_file
+from flowdemo.methods import AVERAGE
+from flowdemo.model import Model
+from flowdemo.nets import build_net
+from flowdemo.training.pairs import load_pairs, make_pairs
+from flowdemo.training.resume import load_state, save_state
+from flowdemo.training.trainer import Progress, State, start, train
+
+SAVE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class PairsProgress:
+    """Reflow pairs made so far, of how many."""
+
+    made: int
+    wanted: int
+
+
+def run_recipe(
+    recipe: Recipe,
+    folder: Path,
+    resume: bool = False,
+    draw_samples: Callable[[Model, Path], None] | None = None,
+    sample_every: int = 500,
+) -> Iterator[Progress | PairsProgress]:
+    """Trains `recipe` and leaves its checkpoint in `folder`, with a log and sample pictures.
+
+    Without `resume` a started run in the folder is an error. The state is saved every minute, so a
+    killed run loses at most that; the checkpoint appears at the end.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    teacher = load(recipe.teacher, device) if recipe.teacher else None
+    work = folder / "training"
+    if work.exists() and not resume:
+        raise ValueError(f"{folder} has a started run; add --resume, or remove {work}")
+    state = prepare(recipe, teacher, device)
+    load_state(state, work)
+    if recipe.pairs:
+        yield from (PairsProgress(*made) for made in make_pairs(recipe, teacher, work))
+    coupling = coupling_of(recipe, work)
+    empty, saved = len(dataset(recipe.data).classes), state.seconds
+    cut_log(work / "log.jsonl", state.step)
+    for progress in train(recipe, state, coupling, empty, teacher):
+        write_log(work / "log.jsonl", progress)
+        if draw_samples and progress.step % sample_every == 0:
+            draw_samples(finished(recipe, state, teacher), work / f"samples-{state.step:06d}.png")
+        if state.seconds - saved > SAVE_SECONDS:
+            save_state(state, work)
+            saved = state.seconds
+        yield progress
+    save_state(state, work)
+    save(finished(recipe, state, teacher), folder)
+
+
+def prepare(recipe: Recipe, teacher: Model | None, device: torch.device) -> State:
+    """The state at step 0, from fresh weights or from the teacher's."""
+    info = dataset(recipe.data)
+    torch_state = torch.random.get_rng_state()
+    torch.manual_seed(recipe.seed)  # the initialisers of torch.nn know no other generator
+    net, ema = (build_net(recipe.net, info.shape, len(info.classes)) for _ in range(2))
+    torch.random.set_rng_state(torch_state)
+    if recipe.start_from_teacher:
+        missing, unexpected = net.load_state_dict(teacher.net.state_dict(), strict=False)
+        new = ("conditioning.interval.", "conditioning.guidance.")
+        if unexpected or any(not key.startswith(new) for key in missing):
+            raise ValueError(f"{recipe.name}: the net does not fit its teacher {teacher.name}")
+    return start(recipe, net, ema, device)
+
+
+def coupling_of(recipe: Recipe, work: Path) -> Coupling:
+    """Where the batches come from."""
+    if recipe.pairs is None:
+        return training_coupling(recipe.data)
+    return reflow_pairs(load_pairs(recipe, dataset(recipe.data).shape, work))
+
+
+def finished(recipe: Recipe, state: State, teacher: Model | None) -> Model:
+    """The averaged weights with their description."""
+    info = dataset(recipe.data)
+    earlier = teacher.config.training if teacher else {}
+    seen, seconds = state.step * recipe.batch_size, state.seconds
+    config = ModelConfig(
+        name=recipe.name,
+        method=recipe.method,
+        data=recipe.data,
+        shape=info.shape,
+        classes=info.classes,
+        mean=info.mean,
+        std=info.std,
+        net=recipe.net,
+        path=recipe.path,
+        sigma_min=recipe.sigma_min,
+        guidance=recipe.guidance,
+        defaults=defaults_of(recipe),
+        recipe=recipe,
+        training={
+            "images_seen": seen,
+            "hours": round(seconds / 3600, 3),
+            "images_seen_with_teacher": seen + earlier.get("images_seen_with_teacher", 0),
+            "hours_with_teacher": round(seconds / 3600 + earlier.get("hours_with_teacher", 0), 3),
+            "machine": machine(next(state.net.parameters()).device),
+        },
+    )
+    return Model(config, state.ema)
+
+
+def defaults_of(recipe: Recipe) -> Defaults:
+    """Flow matching takes many steps, reflow and MeanFlow one."""
+    if recipe.method == "flow-matching":
+        return Defaults(solver="euler", steps=50)
+    return Defaults(solver=AVERAGE if recipe.method == "meanflow" else "euler", steps=1)
+
+
+def machine(device: torch.device) -> str:
+    """What trained it, in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{torch.get_num_threads()} CPU threads"
+
+
+def write_log(path: Path, progress: Progress) -> None:
+    """Appends one line of JSON."""
+    keys = ("step", "loss", "gradient", "seconds")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        file.write(json.dumps({key: round(getattr(progress, key), 6) for key in keys}) + "\n")
+
+
+def cut_log(path: Path, step: int) -> None:
+    """Drops the lines of steps that a resumed run will do again."""
+    if path.is_file():
+        lines = [x for x in path.read_text().splitlines() if json.loads(x)["step"] <= step]
+        write_file(path, lambda draft: draft.write_text("".join(f"{x}\n" for x in lines)))

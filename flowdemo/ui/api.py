@@ -1,0 +1,73 @@
+"""The HTTP endpoints, with the names and arguments of the command line."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from flowdemo import checkpoints, exports
+from flowdemo.evaluation.report import straightness_of
+from flowdemo.sampling import parse_label, sample
+from flowdemo.settings import max_evaluations
+from flowdemo.ui.generate import load
+from flowdemo.ui.generate_tab import LANE
+
+
+def build() -> None:
+    """Hidden components, one a parameter, behind `/generate` and `/models`."""
+    with gr.Column(visible=False):
+        inputs = [
+            gr.Textbox("mnist-meanflow", label="model"),
+            gr.Number(16, precision=0, label="n"),
+            gr.Textbox("all", label="label"),
+            gr.Number(1.0, label="guidance"),
+            gr.Textbox("", label="solver"),
+            gr.Number(0, precision=0, label="steps"),
+            gr.Number(0, label="tolerance"),
+            gr.Number(0, precision=0, label="seed"),
+        ]
+        files, numbers = gr.File(file_count="multiple"), gr.JSON()
+        gr.Button().click(generate, inputs, [files, numbers], api_name="generate", **LANE)
+        gr.Button().click(models, None, gr.JSON(), api_name="models", queue=False)
+
+
+def generate(
+    model: str,
+    n: int = 16,
+    label: str = "all",
+    guidance: float = 1.0,
+    solver: str = "",
+    steps: int = 0,
+    tolerance: float = 0.0,
+    seed: int = 0,
+) -> tuple[list[str], dict[str, Any]]:
+    """Draws n samples: files (PNG, GIF, WebP, NPZ, JSON) and the numbers of the run.
+
+    An empty solver, 0 steps and tolerance 0 mean the model's own defaults.
+    """
+    try:
+        loaded = load(model)
+        samples = sample(
+            loaded,
+            n,
+            parse_label(label, loaded.config.classes),
+            guidance,
+            solver or None,
+            steps or None,
+            seed,
+            tolerance=tolerance or None,
+            max_evaluations=max_evaluations(),
+        )
+    except ValueError as error:
+        raise gr.Error(str(error), print_exception=False) from error
+    folder = Path(tempfile.mkdtemp(prefix="flowdemo-"))
+    made = samples.settings | {"nfe": samples.nfe, "seconds": samples.seconds}
+    made |= {"straightness": straightness_of(loaded, samples)}
+    return exports.export_all(samples, folder, model), json.loads(json.dumps(made))
+
+
+def models() -> list[dict[str, Any]]:
+    """Every model that can be sampled: name, data set, method, where it is, measured numbers."""
+    return checkpoints.descriptions()

@@ -1,0 +1,43 @@
+"""The whole page."""
+
+from pathlib import Path
+
+import gradio as gr
+
+from flowdemo.settings import is_public
+from flowdemo.ui import api, generate_tab, text
+
+HERE = Path(__file__).parent
+# A system font: nothing is fetched from elsewhere.
+THEME = gr.themes.Soft(
+    primary_hue="blue", neutral_hue="slate", font=["system-ui", "sans-serif"],
+    font_mono=["ui-monospace", "monospace"],
+)  # fmt: skip
+
+
+def build_app() -> gr.Blocks:
+    """The tabs; every tab builds and wires itself."""
+    with gr.Blocks(title=text.TITLE, analytics_enabled=False, delete_cache=(3600, 86400)) as demo:
+        gr.Markdown(f"# {text.TITLE}\n{text.INTRO}", elem_classes="fd-intro")
+        with gr.Tab("Generate"):
+            generate_tab.build(demo)
+        api.build()
+    return demo.queue(max_size=20 if is_public() else None)
+
+
+def launch(host: str | None = None, port: int | None = None, wait: bool = True) -> gr.Blocks:
+    """Serves the app; with `wait` until it is interrupted."""
+    demo = build_app()
+    demo.launch(
+        server_name=host,
+        server_port=port,
+        prevent_thread_lock=not wait,
+        theme=THEME,
+        css=(HERE / "style.css").read_text(),
+        footer_links=["api"],
+        run_history=False,
+        max_file_size="20mb",
+        show_error=True,
+        ssr_mode=False,
+    )
+    return demo

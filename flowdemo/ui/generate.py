@@ -1,0 +1,202 @@
+"""The Generate tab: one model, one run, everything about it."""
+
+import html
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from typing import Any
+from urllib.parse import urlencode
+
+from PIL import Image
+from plotly.graph_objects import Figure
+
+from flowdemo import checkpoints, plots
+from flowdemo.evaluation.classifier import judge
+from flowdemo.evaluation.plane import plane
+from flowdemo.evaluation.report import straightness_of
+from flowdemo.exports import image_grid, scatter
+from flowdemo.model import Model
+from flowdemo.sampling import (
+    Samples,
+    evaluations_per_step,
+    is_adaptive,
+    is_image,
+    parse_label,
+    sample,
+)
+from flowdemo.settings import max_evaluations
+from flowdemo.ui.player import payload
+from flowdemo.ui.work import in_background
+
+ANY, ALL = "any", "all"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the controls say, in the words of the command line."""
+
+    model: str
+    n: int = 16
+    label: str = ALL
+    guidance: float = 1.0
+    solver: str = "average"
+    steps: int | None = 1
+    tolerance: float | None = None
+    seed: int = 42
+
+
+@dataclass(frozen=True)
+class View:
+    """What the tab shows of a run."""
+
+    samples: Samples
+    picture: Image.Image
+    film: str
+    numbers: str
+    trajectories: Figure
+    rates: Figure
+    link: str
+
+
+@lru_cache(maxsize=8)
+def model_of(name: str, revision: tuple) -> Model:
+    """A loaded model, shared and never changed; `revision` makes a new file a new entry."""
+    return checkpoints.load(name)
+
+
+def load(name: str) -> Model:
+    """The model of that name as it is on disk now."""
+    folder = checkpoints.folders().get(name)
+    stamp = (folder / checkpoints.WEIGHTS).stat() if folder else None
+    return model_of(name, (str(folder), stamp and stamp.st_mtime_ns))
+
+
+def run(choice: Choice, with_straightness: bool = True) -> Iterator[str | View]:
+    """Progress in words, then the view, then the view with the straightness in it.
+
+    ValueError says what is wrong with the choice. Closing the iterator stops the work.
+    """
+    model = load(choice.model)
+    work = partial(draw, model, choice)
+    for progress in in_background(work):
+        if isinstance(progress, int):
+            yield f"{progress // choice.n} evaluations done ..."
+    view = view_of(model, choice, progress)
+    yield view
+    if with_straightness:
+        *_, straight = in_background(
+            lambda watch: straightness_of(model, view.samples, watch=watch)
+        )
+        yield replace(view, numbers=numbers(model, choice, view.samples, straight))
+
+
+def draw(model: Model, choice: Choice, watch: Any) -> Samples:
+    """The samples of a choice."""
+    adaptive = is_adaptive(choice.solver)
+    return sample(
+        model,
+        choice.n,
+        parse_label(choice.label, model.config.classes),
+        choice.guidance,
+        choice.solver,
+        None if adaptive else choice.steps,
+        choice.seed,
+        tolerance=choice.tolerance if adaptive else None,
+        watch=watch,
+        max_evaluations=max_evaluations(),
+    )
+
+
+def view_of(model: Model, choice: Choice, samples: Samples) -> View:
+    """Pictures, plots and numbers of a run."""
+    return View(
+        samples=samples,
+        picture=picture(samples),
+        film=payload(samples),
+        numbers=numbers(model, choice, samples),
+        trajectories=trajectories(model, samples),
+        rates=plots.speed_and_turning(
+            samples.trajectory.states.numpy(),
+            samples.trajectory.times.numpy(),
+            plots.METHOD_COLOURS[model.config.method],
+        ),
+        link=link(choice, samples),
+    )
+
+
+def picture(samples: Samples) -> Image.Image:
+    """The final samples, crisp."""
+    if samples.images is None:
+        extent = 1.08 * samples.trajectory.states.abs().max().item()
+        return scatter(samples.points, samples.labels, extent)
+    n = len(samples.images)
+    return image_grid(samples.images, columns=min(n, 8 if n <= 32 else 12))
+
+
+def trajectories(model: Model, samples: Samples, most: int = 100) -> Figure:
+    """The paths of the first samples in the data's plane."""
+    flat, names = plane(model.config.data), (*model.config.classes, ANY)
+    if flat is None:
+        return plots.styled(Figure(), 400)
+    anchors = flat.anchors(model.config.classes) if is_image(model) else {}
+    return plots.trajectories(
+        flat.project(samples.trajectory.states[:, :most]).numpy(),
+        samples.trajectory.times.numpy(),
+        [f"sample {i}, class {names[label]}" for i, label in enumerate(samples.labels[:most])],
+        plots.METHOD_COLOURS[model.config.method],
+        flat.points.numpy(),
+        {name: place.numpy() for name, place in anchors.items()},
+    )
+
+
+def numbers(model: Model, choice: Choice, samples: Samples, straight: float | None = None) -> str:
+    """The numbers of a run as HTML; each one unit, one place."""
+    ms = 1000 * samples.seconds
+    cells = {
+        "NFE": f"{samples.nfe:g}",
+        "steps": str(len(samples.trajectory.times) - 1),
+        "time": f"{ms:.0f} ms" if ms < 10_000 else f"{ms / 1000:.1f} s",
+        "per sample": f"{ms / choice.n:.1f} ms",
+        "straightness": "…" if straight is None else f"{straight:.3f}",
+    }
+    if (referee := judge(model.config.data)) and choice.label != ANY:
+        right = (referee.look(samples.images)[1] == samples.labels).sum().item()
+        cells["accuracy"] = f"{right} of {choice.n}"
+    cells |= {"seed": str(choice.seed), "weights": model.revision}
+    rows = (
+        f"<div><dt>{key}</dt><dd>{html.escape(value)}</dd></div>" for key, value in cells.items()
+    )
+    colour = plots.METHOD_COLOURS[model.config.method]
+    return f'<dl class="fd-numbers" style="--fd-method: {colour}">{"".join(rows)}</dl>'
+
+
+def link(choice: Choice, samples: Samples) -> str:
+    """A link that brings the same picture back."""
+    fields = {key: value for key, value in vars(choice).items() if value is not None}
+    query = urlencode(fields | {"rev": samples.settings["revision"]})
+    return f'<div class="fd-link"><a href="?{html.escape(query)}">Link to this picture</a></div>'
+
+
+def choice_from(query: dict[str, str]) -> Choice:
+    """The choice of a link; ValueError where a value is no number."""
+    choice = Choice(query["model"], solver=query.get("solver", "average"))
+    kinds = {
+        "n": int,
+        "label": str,
+        "guidance": float,
+        "steps": int,
+        "tolerance": float,
+        "seed": int,
+    }
+    given = {key: kind(query[key]) for key, kind in kinds.items() if key in query}
+    return (
+        replace(choice, steps=None, **given) if "steps" not in given else replace(choice, **given)
+    )
+
+
+def is_live(choice: Choice) -> bool:
+    """Whether a run is cheap enough to follow the sliders as they move."""
+    if is_adaptive(choice.solver):
+        return False
+    model = load(choice.model)
+    return (choice.steps or 1) * evaluations_per_step(model, choice.solver, choice.guidance) <= 2

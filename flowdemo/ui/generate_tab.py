@@ -1,0 +1,182 @@
+"""The layout and the wiring of the Generate tab."""
+
+import secrets
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from flowdemo import exports
+from flowdemo.sampling import Samples
+from flowdemo.ui import controls, text
+from flowdemo.ui.controls import Controls, catalogue, default_choice, first_choice, moved, updates
+from flowdemo.ui.generate import Choice, View, choice_from, is_live, load, run
+from flowdemo.ui.player import player
+
+LANE = {"concurrency_limit": 1, "concurrency_id": "model"}  # one run at a time on two cores
+PRIVATE = {"api_visibility": "private"}
+
+
+def build(demo: gr.Blocks) -> None:
+    """The tab with its first picture in it."""
+    choice = first_choice()
+    *_, view = run(choice, with_straightness=False)
+    with gr.Row(elem_classes="fd-main"):
+        with gr.Column(scale=3, min_width=270, elem_classes="fd-controls"):
+            chosen = controls.build(choice)
+            randomize = gr.Checkbox(False, label="Randomize seed", elem_id="randomize")
+            with gr.Row():
+                go = gr.Button("Generate", variant="primary", elem_id="go", min_width=100)
+                stop = gr.Button("Stop", elem_id="stop", min_width=80)
+            status = gr.HTML(text.IDLE, elem_classes="fd-status", elem_id="status")
+        with gr.Column(scale=6, min_width=300, elem_classes="fd-results"):
+            picture = gr.Image(
+                view.picture, label=text.SAMPLES, format="png", type="pil", interactive=False,
+                elem_classes="fd-samples", elem_id="picture", buttons=["download", "fullscreen"],
+            )  # fmt: skip
+            gr.Markdown(text.PLAYER, elem_classes="fd-caption")
+            film = player(view.film, "player")
+        with gr.Column(scale=2, min_width=220, elem_classes="fd-side"):
+            numbers = gr.HTML(view.numbers, elem_id="numbers")
+            link = gr.HTML(view.link, elem_id="link")
+            export = gr.Button(text.EXPORT, elem_id="export", size="sm")
+            files = gr.File(label="Files", file_count="multiple", visible=False, elem_id="files")
+    with gr.Row():
+        with gr.Column(min_width=320):
+            trajectories = gr.Plot(view.trajectories, label="Trajectories", elem_id="trajectories")
+            gr.Markdown(text.PLANE_IMAGES, elem_classes="fd-caption")
+        with gr.Column(min_width=320):
+            rates = gr.Plot(view.rates, label="Speed and turning", elem_id="rates")
+            gr.Markdown(text.RATES, elem_classes="fd-caption")
+    with gr.Accordion("What am I seeing?", open=False):
+        gr.Markdown(text.EXPLAIN)
+    made = gr.State(view.samples)
+    outputs = [status, picture, film, numbers, trajectories, rates, link, made]
+    wire(demo, chosen, randomize, (go, stop), outputs)
+    export.click(
+        export_run, [made], files, **PRIVATE, **LANE
+    )  # the files lie in a folder of this request alone
+
+
+def wire(demo: gr.Blocks, chosen: Controls, randomize: Any, buttons: Any, outputs: list) -> None:
+    """What happens when something is pressed, moved or opened."""
+    go, stop = buttons
+    status = outputs[0]
+    values = chosen.values
+    runs = [go.click(randomized, [randomize, chosen.seed], chosen.seed, queue=False, **PRIVATE).then(
+        generate, values, outputs, show_progress_on=status, **PRIVATE, **LANE
+    )]  # fmt: skip
+    for control in (chosen.data, chosen.method, chosen.model):
+        change = control.input(
+            choose, [chosen.data, chosen.method, *values], chosen.all, queue=False, **PRIVATE
+        )
+        runs.append(
+            change.success(generate, values, outputs, show_progress="hidden", **PRIVATE, **LANE)
+        )
+    chosen.solver.input(show_solver, values, chosen.all, queue=False, **PRIVATE)
+    for control in (chosen.guidance, chosen.label, chosen.n, chosen.steps, chosen.seed):
+        control.input(
+            follow, values, outputs, trigger_mode="always_last", show_progress="hidden",
+            **PRIVATE, **LANE,
+        )  # fmt: skip
+    stop.click(lambda: text.STOPPED, None, status, cancels=runs, queue=False, **PRIVATE)
+    opened = demo.load(open_link, None, [*chosen.all, status], **PRIVATE)
+    opened.success(generate_linked, values, outputs, show_progress="hidden", **PRIVATE, **LANE)
+
+
+def generate(*values: Any) -> Iterator[list[Any]]:
+    """A run as updates of the outputs; an error is one message and changes nothing."""
+    yield from shown(choice_of(values), with_straightness=True)
+
+
+def follow(*values: Any) -> Iterator[list[Any]]:
+    """The same while a control moves, for runs so cheap that they can follow it."""
+    choice = choice_of(values)
+    if is_live(choice):
+        yield from shown(choice, with_straightness=False)
+    else:
+        yield [gr.skip()] * 8
+
+
+def shown(choice: Choice, with_straightness: bool) -> Iterator[list[Any]]:
+    """The outputs of `build` for every state of a run."""
+    try:
+        for state in run(choice, with_straightness):
+            yield [state, *[gr.skip()] * 7] if isinstance(state, str) else fields(state)
+    except (ValueError, OSError) as error:
+        raise gr.Error(str(error), print_exception=False) from error
+
+
+def fields(view: View) -> list[Any]:
+    """A view in the order of the outputs."""
+    return [
+        text.IDLE, view.picture, view.film, view.numbers, view.trajectories, view.rates, view.link,
+        view.samples,
+    ]  # fmt: skip
+
+
+def choice_of(values: tuple[Any, ...]) -> Choice:
+    """The values of `Controls.values` as a choice; an emptied number counts as its smallest."""
+    given = dict(zip(Choice.__dataclass_fields__, values, strict=True))
+    whole = {key: int(given[key] or 0) for key in ("n", "steps", "seed")}
+    return Choice(**given | whole)
+
+
+def randomized(randomize: bool, seed: int | None) -> int:
+    """The seed to use: a new one if asked, else the one there."""
+    return secrets.randbelow(2**31) if randomize else int(seed or 0)
+
+
+def choose(data: str, method: str, *values: Any) -> list[Any]:
+    """The controls after a data set, a method or a checkpoint was chosen."""
+    old, models = choice_of(values), catalogue()
+    methods = models[data]
+    names = methods.get(method) or next(iter(methods.values()))
+    return updates(moved(old, old.model if old.model in names else names[0]))
+
+
+def show_solver(*values: Any) -> list[Any]:
+    """The controls after a solver was chosen: steps or tolerance, at the model's default."""
+    choice = choice_of(values)
+    own = default_choice(choice.model)
+    steps = own.steps if choice.solver == own.solver else None
+    return updates(replace(choice, steps=steps))
+
+
+def open_link(request: gr.Request) -> list[Any]:
+    """The controls of a link's query; without one everything stays as it is."""
+    query = dict(request.query_params)
+    if "model" not in query:
+        return [gr.skip()] * (len(Controls.__dataclass_fields__) + 1)
+    try:
+        choice = choice_from(query)
+        model = load(choice.model)
+        if choice.solver not in model.solvers:
+            raise ValueError(f"{choice.model} offers no solver '{choice.solver}'")
+    except ValueError as error:
+        return [
+            *[gr.skip()] * len(Controls.__dataclass_fields__),
+            f"The link cannot be used: {error}",
+        ]
+    changed = query.get("rev") not in (None, model.revision)
+    note = text.OTHER_WEIGHTS.format(old=query.get("rev"), new=model.revision) if changed else ""
+    return [*updates(choice), note or text.IDLE]
+
+
+def generate_linked(request: gr.Request, *values: Any) -> Iterator[list[Any]]:
+    """The picture of a link; a page opened without one keeps its first picture."""
+    if "model" in request.query_params:
+        for state in shown(choice_of(values), with_straightness=True):
+            yield [gr.skip(), *state[1:]]  # the status may hold a note about the link
+    else:
+        yield [gr.skip()] * 8
+
+
+def export_run(samples: Samples) -> Any:
+    """PNG, GIF, WebP, NPZ and the settings of a run, in a new folder."""
+    folder = Path(tempfile.mkdtemp(prefix="flowdemo-"))
+    stem = f"{samples.settings['model']}-seed-{samples.settings['seed']}"
+    return gr.update(value=exports.export_all(samples, folder, stem), visible=True)

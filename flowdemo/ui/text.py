@@ -1,0 +1,39 @@
+"""What the app says."""
+
+TITLE = "FlowDemo"
+INTRO = (
+    "**From noise to data, three ways.** Flow matching follows a learnt velocity in many small steps, "
+    "reflow straightens its paths so that few suffice, MeanFlow jumps in a single evaluation. "
+    "Same noise, same class, your choice of guidance and solver."
+)
+METHOD_HINTS = {
+    "flow-matching": "Learns the velocity v(x, t); many solver steps. Guidance costs a second evaluation.",
+    "reflow": "Flow matching on pairs made by a flow: straighter paths, good in one to four steps.",
+    "meanflow": "Learns the average velocity u(x, t, s): one evaluation from noise to data.",
+}
+SAMPLES = "Samples"
+PLAYER = (
+    "The same samples from noise (t = 0) to data (t = 1). Only states the solver visited are shown."
+)
+PLANE_IMAGES = (
+    "Each line is one sample's way through the plane of the digits' first two principal components; "
+    "grey: real digits, numbers: where the classes lie."
+)
+PLANE_POINTS = "Each line is one point's way from noise to data; grey: real points."
+RATES = "How fast the samples move and how sharply they turn: a straight flow has constant speed, no turns."
+EXPLAIN = """
+- **Samples**: what the chosen network makes from the noise of the chosen seed. Sample *i* starts from the
+  same noise whatever the method, so switch the method and compare.
+- **Class**: one digit for all, **all** classes in turn, or **any** (no class, no guidance).
+- **CFG weight** *w*: 1 is no guidance; more makes samples more typical of their class and less varied.
+  Flow matching pays a second evaluation for it; reflow and MeanFlow take *w* as an input of the network.
+- **Solver and steps**: how the velocity is followed. `average` is MeanFlow's own step. Adaptive solvers
+  take a tolerance instead and choose steps for the whole batch at once, so a sample depends on its batch.
+- **NFE**: evaluations of the network on one sample. **Straightness**: 0 when every path is a straight
+  line at constant speed; measured along a fine run of the velocity, whatever solver you chose.
+- **Accuracy**: the share of these samples that the classifier in this repository takes for their class.
+"""
+IDLE = "Ready."
+STOPPED = "Stopped."
+EXPORT = "Export this run"
+OTHER_WEIGHTS = "The link was made with other weights ({old}); here is the same request with {new}."
