@@ -70,6 +70,24 @@ COLUMNS = {
 }
 
 
+def overview(configs: list[ModelConfig]) -> str:
+    """One table of several checkpoints' main numbers, as README.md shows it."""
+    lines = [
+        "| checkpoint | CFG weight | NFE | class accuracy | FD | W2 |",
+        "|---|---|---|---|---|---|",
+    ]
+    for config in configs:
+        for row in config.results.get("rows", []):
+            if row["nfe"] in (1, 4, 50):
+                accuracy, fd, w2 = (
+                    COLUMNS[key][1].format(row[key]) if key in row else ""
+                    for key in ("class_accuracy", "frechet_distance", "wasserstein_2")
+                )
+                w = f"{row['guidance']:g}"
+                lines.append(f"| {config.name} | {w} | {row['nfe']} | {accuracy} | {fd} | {w2} |")
+    return "\n".join(lines)
+
+
 def scale(measured: dict[str, Any]) -> list[str]:
     """What the numbers compare to."""
     lines = [f"Straightness {measured['straightness']:.4f} at w = 1 (0 is straight)."]

@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from flowdemo.cards import card
 from flowdemo.config import ModelConfig, parse
-from flowdemo.files import write_folder
+from flowdemo.files import save_tensors, write_folder
 from flowdemo.model import Model
 from flowdemo.nets import build_net
 
@@ -106,12 +106,11 @@ def checked_net(config: ModelConfig, weights: Path) -> nn.Module:
 def save(model: Model, folder: Path) -> None:
     """Writes the checkpoint with its weights in float16; a failure leaves nothing half-written."""
     tensors: dict[str, Tensor] = {
-        key: value.detach().half().cpu().contiguous()
-        for key, value in model.net.state_dict().items()
+        key: value.detach().half().cpu() for key, value in model.net.state_dict().items()
     }
 
     def write(draft: Path) -> None:
-        save_file(tensors, draft / WEIGHTS, metadata={"format": "pt"})
+        save_tensors(tensors, draft / WEIGHTS, {"format": "pt"})
         write_text(draft, model.config)
 
     write_folder(folder, write)

@@ -63,9 +63,11 @@ def image_grid(pixels: Tensor, columns: int | None = None, scale: int = SCALE) -
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
 
 
-def scatter(points: Tensor, labels: Tensor, extent: float) -> Image.Image:
+def scatter(
+    points: Tensor, labels: Tensor, extent: float, background: str = "#ffffffff"
+) -> Image.Image:
     """Points (n, 2) within [-extent, extent]^2 as a picture, a colour a label."""
-    picture = Image.new("RGB", (CANVAS, CANVAS), "white")
+    picture = Image.new("RGBA", (CANVAS, CANVAS), background)
     draw = ImageDraw.Draw(picture)
     for (x, y), label in zip(points.tolist(), labels.tolist(), strict=True):
         column, row = (1 + x / extent) * CANVAS / 2, (1 - y / extent) * CANVAS / 2

@@ -6,6 +6,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
 
 def write_file(path: Path, write: Callable[[Path], None]) -> None:
     """Calls `write` with a draft beside `path`, then renames it; a failure leaves nothing behind."""
@@ -29,3 +33,14 @@ def write_folder(folder: Path, write: Callable[[Path], None]) -> None:
             os.replace(file, folder / file.name)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def save_tensors(
+    tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None
+) -> None:
+    """Writes a safetensors file. OSError where that fails, as for any other file."""
+    try:
+        save_file({k: v.contiguous() for k, v in tensors.items()}, path, metadata=metadata)
+    except SafetensorError as error:
+        raise OSError(f"{path.parent} cannot be written to: {error}; is the disk full?") from error
+    path.chmod(0o644)

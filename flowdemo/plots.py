@@ -54,22 +54,22 @@ def trajectories(
 def speed_and_turning(states: np.ndarray, times: np.ndarray, colour: str) -> go.Figure:
     """Speed over t and turning of the direction over t: mean over the samples of states (k, n, d)."""
     middles, speed, inner, turning = rates(states, times)
-    figure = make_subplots(
-        rows=1, cols=2, subplot_titles=("speed (per unit of t)", "turning (degrees per unit of t)")
-    )  # fmt: skip
+    titles = ("speed (per unit of t)", "turning (degrees per unit of t)")
+    figure = make_subplots(rows=2, cols=1, subplot_titles=titles, vertical_spacing=0.22)
     mode = "lines+markers" if len(middles) <= 25 else "lines"
     line = {"mode": mode, "line": {"color": colour}, "showlegend": False}
     figure.add_scatter(x=middles, y=speed, row=1, col=1, **line)
     if len(inner):
-        figure.add_scatter(x=inner, y=turning, row=1, col=2, **line)
+        figure.add_scatter(x=inner, y=turning, row=2, col=1, **line)
     else:
         figure.add_annotation(
             text="one step: a straight line", showarrow=False, xref="x2 domain", yref="y2 domain",
             x=0.5, y=0.5, font={"color": TEXT},
         )  # fmt: skip
-    figure.update_xaxes(title_text="t", range=[0, 1])
+    figure.update_xaxes(range=[0, 1])
+    figure.update_xaxes(title_text="t", row=2, col=1)
     figure.update_yaxes(rangemode="tozero")
-    return styled(figure, 240)
+    return styled(figure, 400)
 
 
 def rates(

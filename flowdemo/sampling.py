@@ -14,7 +14,7 @@ from flowdemo.noise import noise
 from flowdemo.solvers import SOLVERS, Path, SolverError, grid, integrate, integrate_adaptive
 
 MAX_EVALUATIONS = {"image": 400_000, "points": 20_000_000}  # network evaluations x samples
-MAX_STATES = 50_000_000  # numbers in a kept trajectory
+MAX_STATES = 25_000_000  # numbers in a kept trajectory
 TOLERANCES = (1e-6, 1e-1)
 DEFAULT_TOLERANCE = 1e-3
 ALL = "all"
@@ -97,7 +97,7 @@ def sample(
         images=states[-1].clamp(0, 1) if is_image(model) else None,
         points=None if is_image(model) else states[-1],
         labels=labels,
-        trajectory=Trajectory(path.times.cpu(), states),
+        trajectory=Trajectory(path.times.float().cpu(), states),
         nfe=counter.rows / n,
         seconds=seconds,
         settings={"model": model.name, "revision": model.revision, "n": n, "label": label}

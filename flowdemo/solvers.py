@@ -53,7 +53,7 @@ class Path:
 
 def grid(steps: int, start: float = 0.0, end: float = 1.0) -> Tensor:
     """steps + 1 equally spaced times; a descending grid inverts."""
-    return torch.linspace(start, end, steps + 1)
+    return torch.linspace(start, end, steps + 1, dtype=torch.float64)
 
 
 def fixed_step(velocity: Velocity, name: str) -> Step:

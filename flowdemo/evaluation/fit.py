@@ -14,7 +14,6 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import Generator, Tensor, nn
 
 from flowdemo.config import Schedule
@@ -22,7 +21,7 @@ from flowdemo.couplings import Batch
 from flowdemo.data import dataset, pixels_of
 from flowdemo.evaluation.classifier import FOLDER, Classifier, Judge
 from flowdemo.evaluation.metrics import frechet_distance, moments
-from flowdemo.files import write_folder
+from flowdemo.files import save_tensors, write_folder
 from flowdemo.training.trainer import Progress, optimise, start
 
 SCHEDULE = Schedule(steps=5000, batch_size=128, learning_rate=2e-3, ema=0.998)
@@ -85,12 +84,12 @@ def write(data: str, net: Classifier, folder: Path) -> None:
         "floor_frechet_distance": frechet_distance(*moments(train_features), mean, covariance),
         "floor_accuracy": (train_predicted == train_labels[:n]).double().mean().item(),
     }
-    weights = {k: v.half().contiguous() for k, v in net.state_dict().items()}
+    weights = {k: v.half() for k, v in net.state_dict().items()}
 
     def write_all(draft: Path) -> None:
-        save_file(weights, draft / "classifier.safetensors")
-        save_file({"mean": mean, "covariance": covariance}, draft / "statistics.safetensors")
-        save_file(plane_of(pixels, labels), draft / "plane.safetensors")
+        save_tensors(weights, draft / "classifier.safetensors")
+        save_tensors({"mean": mean, "covariance": covariance}, draft / "statistics.safetensors")
+        save_tensors(plane_of(pixels, labels), draft / "plane.safetensors")
         (draft / "report.json").write_text(json.dumps(report, indent=1) + "\n")
 
     write_folder(folder, write_all)
@@ -105,7 +104,7 @@ def plane_of(pixels: Tensor, labels: Tensor) -> dict[str, Tensor]:
     points = (flat[:PROJECTED] - mean) @ components
     return {
         "mean": mean,
-        "components": components.contiguous(),
+        "components": components,
         "points": points.half(),
         "labels": labels[:PROJECTED].to(torch.uint8),
     }

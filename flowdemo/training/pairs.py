@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from flowdemo.config import Recipe
 from flowdemo.couplings import Batch
-from flowdemo.files import write_file
+from flowdemo.files import save_tensors, write_file
 from flowdemo.model import Model
 from flowdemo.noise import generator, noise
 from flowdemo.solvers import grid, integrate
@@ -29,7 +29,7 @@ def make_pairs(recipe: Recipe, teacher: Model, folder: Path) -> Iterator[tuple[i
             x_0 = noise(recipe.seed, n, teacher.config.shape, first)
             x_1 = carry(recipe, teacher, x_0, label, w)
             shard = {"x_1": x_1.half(), "label": label, "guidance": w}
-            write_file(file, lambda path, shard=shard: save_file(shard, path))
+            write_file(file, lambda path, shard=shard: save_tensors(shard, path))
         yield first + n, count
 
 

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from flowdemo.files import write_file
+from flowdemo.files import save_tensors, write_file
 from flowdemo.training.trainer import State
 
 FILE = "training.safetensors"
@@ -23,7 +22,7 @@ def save_state(state: State, folder: Path) -> None:
     # The two networks may share constant buffers, which the format does not allow.
     tensors = {key: value.detach().cpu().clone() for key, value in tensors.items()}
     counters = {"step": str(state.step), "seconds": repr(state.seconds)}
-    write_file(folder / FILE, lambda path: save_file(tensors, path, metadata=counters))
+    write_file(folder / FILE, lambda path: save_tensors(tensors, path, counters))
 
 
 def load_state(state: State, folder: Path) -> bool:

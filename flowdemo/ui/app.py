@@ -9,7 +9,7 @@ from flowdemo.ui import api, generate_tab, text
 
 HERE = Path(__file__).parent
 # A system font: nothing is fetched from elsewhere.
-THEME = gr.themes.Soft(
+THEME = gr.themes.Default(
     primary_hue="blue", neutral_hue="slate", font=["system-ui", "sans-serif"],
     font_mono=["ui-monospace", "monospace"],
 )  # fmt: skip

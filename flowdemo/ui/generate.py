@@ -25,6 +25,7 @@ from flowdemo.sampling import (
     sample,
 )
 from flowdemo.settings import max_evaluations
+from flowdemo.ui import text
 from flowdemo.ui.player import payload
 from flowdemo.ui.work import in_background
 
@@ -56,6 +57,7 @@ class View:
     trajectories: Figure
     rates: Figure
     link: str
+    caption: str
 
 
 @lru_cache(maxsize=8)
@@ -121,6 +123,7 @@ def view_of(model: Model, choice: Choice, samples: Samples) -> View:
             plots.METHOD_COLOURS[model.config.method],
         ),
         link=link(choice, samples),
+        caption=text.PLANE_IMAGES if is_image(model) else text.PLANE_POINTS,
     )
 
 
@@ -128,7 +131,7 @@ def picture(samples: Samples) -> Image.Image:
     """The final samples, crisp."""
     if samples.images is None:
         extent = 1.08 * samples.trajectory.states.abs().max().item()
-        return scatter(samples.points, samples.labels, extent)
+        return scatter(samples.points, samples.labels, extent, background="#00000000")
     n = len(samples.images)
     return image_grid(samples.images, columns=min(n, 8 if n <= 32 else 12))
 

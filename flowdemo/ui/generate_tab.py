@@ -4,6 +4,7 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from flowdemo.ui.player import player
 
 LANE = {"concurrency_limit": 1, "concurrency_id": "model"}  # one run at a time on two cores
 PRIVATE = {"api_visibility": "private"}
+OUTPUTS = 9  # what a run changes; see `fields`
 
 
 def build(demo: gr.Blocks) -> None:
@@ -46,15 +48,17 @@ def build(demo: gr.Blocks) -> None:
             files = gr.File(label="Files", file_count="multiple", visible=False, elem_id="files")
     with gr.Row():
         with gr.Column(min_width=320):
-            trajectories = gr.Plot(view.trajectories, label="Trajectories", elem_id="trajectories")
-            gr.Markdown(text.PLANE_IMAGES, elem_classes="fd-caption")
+            gr.Markdown("#### Trajectories")
+            trajectories = gr.Plot(view.trajectories, show_label=False, elem_id="trajectories")
+            caption = gr.Markdown(view.caption, elem_classes="fd-caption")
         with gr.Column(min_width=320):
-            rates = gr.Plot(view.rates, label="Speed and turning", elem_id="rates")
+            gr.Markdown("#### Speed and turning")
+            rates = gr.Plot(view.rates, show_label=False, elem_id="rates")
             gr.Markdown(text.RATES, elem_classes="fd-caption")
     with gr.Accordion("What am I seeing?", open=False):
         gr.Markdown(text.EXPLAIN)
     made = gr.State(view.samples)
-    outputs = [status, picture, film, numbers, trajectories, rates, link, made]
+    outputs = [status, picture, film, numbers, trajectories, rates, link, caption, made]
     wire(demo, chosen, randomize, (go, stop), outputs)
     export.click(
         export_run, [made], files, **PRIVATE, **LANE
@@ -98,14 +102,14 @@ def follow(*values: Any) -> Iterator[list[Any]]:
     if is_live(choice):
         yield from shown(choice, with_straightness=False)
     else:
-        yield [gr.skip()] * 8
+        yield [gr.skip()] * OUTPUTS
 
 
 def shown(choice: Choice, with_straightness: bool) -> Iterator[list[Any]]:
     """The outputs of `build` for every state of a run."""
     try:
         for state in run(choice, with_straightness):
-            yield [state, *[gr.skip()] * 7] if isinstance(state, str) else fields(state)
+            yield [state, *[gr.skip()] * (OUTPUTS - 1)] if isinstance(state, str) else fields(state)
     except (ValueError, OSError) as error:
         raise gr.Error(str(error), print_exception=False) from error
 
@@ -114,7 +118,7 @@ def fields(view: View) -> list[Any]:
     """A view in the order of the outputs."""
     return [
         text.IDLE, view.picture, view.film, view.numbers, view.trajectories, view.rates, view.link,
-        view.samples,
+        view.caption, view.samples,
     ]  # fmt: skip
 
 
@@ -167,12 +171,19 @@ def open_link(request: gr.Request) -> list[Any]:
 
 
 def generate_linked(request: gr.Request, *values: Any) -> Iterator[list[Any]]:
-    """The picture of a link; a page opened without one keeps its first picture."""
+    """The picture of a link; a page opened without one keeps its first, and gets its straightness."""
     if "model" in request.query_params:
         for state in shown(choice_of(values), with_straightness=True):
             yield [gr.skip(), *state[1:]]  # the status may hold a note about the link
     else:
-        yield [gr.skip()] * 8
+        yield [*[gr.skip()] * 3, first_numbers(choice_of(values)), *[gr.skip()] * (OUTPUTS - 4)]
+
+
+@lru_cache(maxsize=1)
+def first_numbers(choice: Choice) -> str:
+    """The numbers of the page's first picture, which is the same for everyone."""
+    *_, view = run(choice)
+    return view.numbers
 
 
 def export_run(samples: Samples) -> Any:

@@ -1,0 +1,62 @@
+"""One thread, no network, and small models that are trained nowhere."""
+
+import os
+import tempfile
+from pathlib import Path
+
+os.environ |= {
+    "HF_HUB_OFFLINE": "1",
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "OMP_NUM_THREADS": "1",
+}
+
+import pytest
+import torch
+
+from flowdemo import checkpoints
+from flowdemo.config import Defaults, MLPConfig, ModelConfig, UNetConfig
+from flowdemo.data import dataset
+from flowdemo.model import Model
+from flowdemo.nets import build_net
+
+torch.set_num_threads(1)
+# The tests see what ships, not what somebody trained here.
+checkpoints.TRAINED = Path(tempfile.mkdtemp(prefix="flowdemo-tests-"))
+
+
+def make_model(data="moons", method="flow-matching", guidance_input=False, **defaults) -> Model:
+    """A model with random weights; every layer matters, also those that start at zero."""
+    info = dataset(data)
+    end_time = method == "meanflow"
+    sizes = {"end_time": end_time, "guidance": guidance_input}
+    if info.is_image:
+        net_config = UNetConfig(widths=(8, 16), dim=16, patch=2, **sizes)
+    else:
+        net_config = MLPConfig(width=16, depth=2, **sizes)
+    config = ModelConfig(
+        name=f"{data}-{method}",
+        method=method,
+        data=data,
+        shape=info.shape,
+        classes=info.classes,
+        mean=info.mean,
+        std=info.std,
+        net=net_config,
+        guidance=(1.0, 4.0),
+        defaults=Defaults(
+            **({"solver": "average" if end_time else "euler", "steps": 2} | defaults)
+        ),
+    )
+    net = build_net(net_config, info.shape, len(info.classes))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.copy_(0.2 * torch.randn(parameter.shape, generator=generator))
+    return Model(config, net.eval().requires_grad_(False), revision="test")
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    """An empty folder in the place of `checkpoints/`."""
+    monkeypatch.setattr(checkpoints, "TRAINED", tmp_path)
+    return tmp_path

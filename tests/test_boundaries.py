@@ -1,0 +1,114 @@
+"""What imports what, which names are promised, and what the repository holds."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import plotly
+import pytest
+
+import flowdemo
+from flowdemo.methods import METHODS
+from flowdemo.plots import METHOD_COLOURS
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "flowdemo"
+MATHS = ["paths", "noise", "times", "couplings", "guidance", "losses", "solvers", "ideal"]
+
+
+def imports(file: Path) -> set[str]:
+    """The modules that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def test_only_the_ui_knows_gradio():
+    for file in PACKAGE.rglob("*.py"):
+        if "ui" not in file.relative_to(PACKAGE).parts:
+            assert not any(name.split(".")[0] == "gradio" for name in imports(file)), file
+
+
+@pytest.mark.parametrize("name", MATHS)
+def test_the_maths_stands_on_itself(name):
+    allowed = {f"flowdemo.{other}" for other in MATHS}
+    used = {m for m in imports(PACKAGE / f"{name}.py") if m.startswith("flowdemo.")}
+    assert all(any(m == a or m.startswith(f"{a}.") for a in allowed) for m in used), used
+
+
+def test_nothing_below_the_ui_imports_it():
+    for file in PACKAGE.rglob("*.py"):
+        if "ui" not in file.relative_to(PACKAGE).parts:
+            assert not any(name.startswith("flowdemo.ui") for name in imports(file)), file
+
+
+@pytest.mark.parametrize("module", ["flowdemo.training.run", "flowdemo", "flowdemo.cli"])
+def test_training_and_the_command_line_load_neither_gradio_nor_plotly(module):
+    code = f"import {module}, sys; print([m for m in ('gradio', 'plotly') if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert run.stdout.strip() == "[]", run.stderr
+
+
+def test_plotly_speaks_the_version_of_plotly_js_that_gradio_bundles():
+    """A figure written for another major or minor version may silently look different."""
+    import gradio  # noqa: PLC0415
+
+    frontend = Path(gradio.__file__).parent / "templates"
+    pattern = re.compile(r"plotly\.js v(\d+\.\d+)\.\d+")
+    bundled = set()
+    for file in frontend.rglob("*lotly*.js"):
+        bundled |= set(pattern.findall(file.read_text(errors="ignore")))
+    ours = re.search(r"(\d+\.\d+)\.\d+", plotly.offline.get_plotlyjs_version()).group(1)
+    assert bundled == {ours}
+
+
+def test_the_promised_names_are_there():
+    assert {"load", "sample", "models", "Model", "Samples"} <= set(dir(flowdemo))
+    assert list(METHODS) == ["flow-matching", "reflow", "meanflow"]
+    assert METHOD_COLOURS == {
+        "flow-matching": "#0072B2", "reflow": "#E69F00", "meanflow": "#009E73", "exact": "#555555",
+    }  # fmt: skip
+    for name in ("app.py", "requirements.txt", "checkpoints/.gitkeep", "README.md", "Makefile"):
+        assert (ROOT / name).is_file()
+
+
+def tracked() -> list[Path]:
+    run = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, cwd=ROOT)
+    if run.returncode:
+        pytest.skip("not a git checkout")
+    return [path for name in run.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def test_no_pickles_and_nothing_large_is_tracked():
+    files = tracked()
+    assert not [
+        f for f in files if f.suffix in {".pt", ".pth", ".pkl", ".ckpt", ".bin", ".parquet"}
+    ]
+    sizes = {f: f.stat().st_size for f in files}
+    assert max(sizes.values()) < 10_000_000 and sum(sizes.values()) < 40_000_000
+
+
+def test_no_registry_host_or_machine_path_is_named():
+    text = [f for f in tracked() if f.suffix in {".py", ".md", ".txt", ".toml", ".json", ".js", ""}]
+    for file in text:
+        content = file.read_text(errors="ignore")
+        assert not re.search(r"/(work|home|root)/[a-z]", content), file
+
+
+def test_requirements_and_constraints_agree():
+    constraints = dict(
+        line.strip().lower().replace("_", "-").split("==")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if "==" in line
+    )
+    for file in ("requirements.txt", "requirements-test.txt"):
+        for line in (ROOT / file).read_text().splitlines():
+            name = re.match(r"[a-z-]*", line).group()
+            assert not name or name in constraints, f"{name} of {file} has no tested version"
+    assert "torchvision" not in constraints

@@ -1,0 +1,202 @@
+"""The page in a real browser: what a visitor sees, presses and drags."""
+
+import os
+import re
+import shutil
+
+import pytest
+
+from flowdemo.ui import app
+
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+if CHROMIUM is None:
+    if os.environ.get("CI") == "true":
+        pytest.fail("CI needs Chromium for the browser tests", pytrace=False)
+    pytest.skip("no Chromium here", allow_module_level=True)
+
+from playwright.sync_api import Page, expect, sync_playwright  # noqa: E402
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+LONG = 60_000
+
+
+@pytest.fixture(scope="module")
+def url():
+    demo = app.launch(wait=False)
+    yield demo.local_url
+    demo.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+
+
+@pytest.fixture
+def page(browser, url):
+    """A new visitor on the page; errors of its scripts fail the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    errors, requests = [], []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(url)
+    expect(page.locator("#player canvas")).to_be_visible(timeout=LONG)
+    page.requests = requests
+    yield page
+    assert errors == []
+    context.close()
+
+
+def number(page: Page, name: str) -> str:
+    """One of the numbers of the run."""
+    cell = page.locator("#numbers div", has=page.locator(f"dt:text-is('{name}')"))
+    return cell.locator("dd").inner_text()
+
+
+def film(page: Page) -> str:
+    """What the canvas shows, as a data URL."""
+    return page.locator("#player canvas").evaluate("canvas => canvas.toDataURL()")
+
+
+def pick(page: Page, control: str, label: str) -> None:
+    page.locator(f"#{control} label", has_text=re.compile(f"^{re.escape(label)}$")).click()
+
+
+def test_something_real_is_on_the_page_without_a_click(page):
+    expect(page.locator("#picture img")).to_be_visible(timeout=LONG)
+    assert number(page, "NFE") == "1"
+    expect(page.locator("#trajectories .js-plotly-plot")).to_be_visible(timeout=LONG)
+    expect(page.locator("#numbers")).not_to_contain_text("…", timeout=LONG)  # straightness follows
+    lit = page.locator("#player canvas").evaluate(
+        """c => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+                  let n = 0; for (let i = 0; i < d.length; i += 4) n += d[i] > 200; return n; }"""
+    )
+    assert lit > 300  # white strokes on black, not an empty canvas
+
+
+def test_no_request_leaves_this_machine(page, url):
+    page.wait_for_timeout(1000)
+    foreign = [r for r in page.requests if not r.startswith((url, "data:", "blob:"))]
+    assert foreign == []
+
+
+def test_the_player_scrubs_in_the_browser_without_the_server(page):
+    last = film(page)
+    expect(page.locator("#numbers")).not_to_contain_text("…", timeout=LONG)
+    page.requests.clear()
+    page.locator(".fd-back").click()
+    assert film(page) != last
+    expect(page.locator(".fd-read")).to_contain_text("t = 0.00")
+    page.locator(".fd-next").click()
+    assert film(page) == last
+    page.locator(".fd-play").click()
+    page.wait_for_timeout(300)
+    page.locator(".fd-play").click()
+    asked = [r for r in page.requests if "/queue/join" in r or "/run/" in r]
+    assert asked == []
+
+
+def test_choosing_a_method_changes_controls_picture_and_numbers(page):
+    before = film(page)
+    pick(page, "method", "Flow matching")
+    expect(page.locator("#numbers")).to_contain_text("50", timeout=LONG)
+    expect(page.locator("#steps input[type=number]")).to_have_value("50")
+    page.wait_for_function(
+        "old => document.querySelector('#player canvas').toDataURL() != old", arg=before
+    )
+    assert number(page, "NFE") == "50" and number(page, "seed") == "42"
+
+
+def test_the_picture_of_a_one_step_model_follows_the_slider(page):
+    before = film(page)
+    page.locator("#guidance input[type=number]").fill("3")
+    page.wait_for_function("old => document.querySelector('#player canvas').toDataURL() != old",
+                           arg=before, timeout=LONG)  # fmt: skip
+    assert number(page, "NFE") == "1"
+
+
+def test_the_class_is_the_one_chosen_and_stop_stops(page):
+    pick(page, "label", "7")
+    expect(page.locator("#numbers")).to_contain_text("of 16", timeout=LONG)
+    pick(page, "method", "Flow matching")
+    page.locator("#steps input[type=number]").fill("200")
+    page.locator("#go").click()
+    expect(page.locator("#status")).to_contain_text("evaluations done", timeout=LONG)
+    page.locator("#stop").click()
+    expect(page.locator("#status")).to_contain_text("Stopped", timeout=LONG)
+
+
+def test_an_adaptive_solver_shows_a_tolerance_and_no_steps(page):
+    pick(page, "data", "Two moons")
+    expect(page.locator("#label")).to_contain_text("upper", timeout=LONG)
+    page.locator("#solver input").click()
+    page.get_by_role("option", name="dopri5", exact=True).click()
+    expect(page.locator("#tolerance")).to_be_visible(timeout=LONG)
+    expect(page.locator("#steps")).to_be_hidden()
+    page.locator("#go").click()
+    expect(page.locator("#status")).to_contain_text("Ready", timeout=LONG)
+    page.wait_for_function(
+        "() => !document.querySelector('#numbers').innerText.includes('NFE\\n1\\n')"
+    )
+    assert float(number(page, "NFE")) > 6
+
+
+def test_a_link_brings_the_same_picture_back(page, browser):
+    pick(page, "label", "4")
+    page.wait_for_function("() => document.querySelector('#link a').href.includes('label=4')")
+    shown = film(page)
+    link = page.locator("#link a").evaluate("a => a.href")
+    context = browser.new_context()
+    other = context.new_page()
+    other.goto(link)
+    expect(other.locator("#link a")).to_have_attribute("href", re.compile("label=4"), timeout=LONG)
+    other.wait_for_function("old => document.querySelector('#player canvas').toDataURL() == old",
+                            arg=shown, timeout=LONG)  # fmt: skip
+    context.close()
+
+
+def test_a_broken_link_says_so(browser, url):
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{url}?model=nothing")
+    expect(page.locator("#status")).to_contain_text(
+        "The link cannot be used: no model", timeout=LONG
+    )
+    context.close()
+
+
+def test_two_visitors_do_not_see_each_others_pictures(page, browser, url):
+    mine = film(page)
+    context = browser.new_context()
+    other = context.new_page()
+    other.goto(url)
+    expect(other.locator("#player canvas")).to_be_visible(timeout=LONG)
+    pick(other, "label", "1")
+    other.wait_for_function("old => document.querySelector('#player canvas').toDataURL() != old",
+                            arg=mine, timeout=LONG)  # fmt: skip
+    page.wait_for_timeout(500)
+    assert film(page) == mine
+    context.close()
+
+
+def test_export_offers_every_kind_of_file(page):
+    page.locator("#export").click()
+    files = page.locator("#files")
+    for suffix in (".png", ".gif", ".webp", ".npz", ".json"):
+        expect(files).to_contain_text(suffix, timeout=LONG)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_everything_without_scrolling_sideways(browser, url, scheme):
+    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(url)
+    expect(page.locator("#player canvas")).to_be_visible(timeout=LONG)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    top = page.locator("#picture").bounding_box()["y"]
+    assert top < page.locator("#go").bounding_box()["y"]  # the samples come first
+    context.close()

@@ -1,0 +1,168 @@
+"""Checkpoints: saved is loaded, broken or hostile is refused, and nothing is half-written."""
+
+import json
+import resource
+import struct
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import flowdemo
+from flowdemo import checkpoints
+from flowdemo.checkpoints import CARD, CONFIG, WEIGHTS, load_folder, save
+from flowdemo.sampling import sample
+from tests.conftest import make_model
+
+
+@pytest.mark.parametrize("data", ["moons", "mnist"])
+@pytest.mark.parametrize("method", ["flow-matching", "reflow", "meanflow"])
+def test_a_loaded_model_is_the_saved_one_up_to_float16(tmp_path, data, method):
+    model = make_model(data, method, guidance_input=method != "flow-matching")
+    save(model, tmp_path)
+    loaded = load_folder(tmp_path)
+    assert loaded.config == model.config
+    assert {p.dtype for p in loaded.net.parameters()} == {torch.float32}
+    for a, b in zip(loaded.net.parameters(), model.net.parameters(), strict=True):
+        assert torch.equal(a, b.half().float())
+    assert sorted(p.name for p in tmp_path.iterdir()) == [CARD, CONFIG, WEIGHTS]
+    assert {t.dtype for t in load_file(tmp_path / WEIGHTS).values()} == {torch.float16}
+
+
+def test_a_checkpoint_trained_here_is_listed_and_hides_a_shipped_one(trained, monkeypatch):
+    shipped = trained / "shipped"
+    monkeypatch.setattr(checkpoints, "SHIPPED", shipped)
+    model = make_model()
+    save(model, shipped / model.name)
+    assert checkpoints.descriptions()[0]["where"] == "shipped"
+    save(model, trained / model.name)
+    (row,) = checkpoints.descriptions()
+    assert row["where"] == "trained here, hides the shipped one"
+    assert checkpoints.folders()[model.name] == trained / model.name
+    (trained / ".draft-x").mkdir()
+    (trained / ".draft-x" / CONFIG).write_text("{}")
+    assert len(checkpoints.folders()) == 1
+
+
+def test_a_name_is_never_a_path_and_a_path_is_a_folder(trained):
+    model = make_model()
+    save(model, trained / "place")
+    with pytest.raises(ValueError, match="no model"):
+        flowdemo.load(str(trained / "place"))
+    assert flowdemo.load(trained / "place").name == model.name
+    with pytest.raises(ValueError, match=r"no model '../x'; there are: .*place"):
+        flowdemo.load("../x")
+
+
+def broken(tmp_path, **changes):
+    """A good checkpoint with changed fields of its config.json."""
+    save(make_model(), tmp_path)
+    config = json.loads((tmp_path / CONFIG).read_text())
+    for key, value in changes.items():
+        target = config
+        *parents, leaf = key.split("__")
+        for parent in parents:
+            target = target[parent]
+        target[leaf] = value
+    (tmp_path / CONFIG).write_text(json.dumps(config))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schema_version": 99}, "schema_version"),
+        ({"net__width": 10**9}, "net.mlp.width"),
+        ({"net__depth": 10**6}, "net.mlp.depth"),
+        ({"net__width": 32}, "does not fit its config.json"),
+        ({"net__end_time": True}, "does not fit its config.json"),
+        ({"shape": [3]}, "points of shape"),
+        ({"shape": [10**9, 10**9, 10**9]}, "shape"),
+        ({"std": 0}, "std"),
+        ({"classes": ["x"] * 2000}, "classes"),
+        ({"surprise": 1}, "surprise"),
+        ({"name": "../../etc/passwd"}, "name"),
+    ],
+)
+def test_a_wrong_or_hostile_config_is_refused_in_one_line(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message) as error:
+        load_folder(broken(tmp_path, **changes))
+    assert "\n" not in str(error.value) and str(tmp_path) in str(error.value)
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"no checkpoint: it has no config.json"):
+        load_folder(tmp_path)
+    save(make_model(), tmp_path)
+    (tmp_path / WEIGHTS).write_bytes(b"\x80\x04pickle" * 100)
+    with pytest.raises(ValueError, match="not a safetensors file"):
+        load_folder(tmp_path)
+    header = json.dumps({"x": {"dtype": "F32", "shape": [10**12], "data_offsets": [0, 4 * 10**12]}})
+    (tmp_path / WEIGHTS).write_bytes(struct.pack("<Q", len(header)) + header.encode() + b"0" * 64)
+    with pytest.raises(ValueError, match="not a safetensors file"):
+        load_folder(tmp_path)
+    (tmp_path / WEIGHTS).unlink()
+    with pytest.raises(ValueError, match=r"it has no model.safetensors"):
+        load_folder(tmp_path)
+    (tmp_path / CONFIG).write_text("[" * 10_000)
+    with pytest.raises(ValueError, match=r"config.json"):
+        load_folder(tmp_path)
+
+
+def test_a_missing_or_renamed_tensor_is_named(tmp_path):
+    save(make_model(), tmp_path)
+    tensors = load_file(tmp_path / WEIGHTS)
+    tensors["out.wait"] = tensors.pop("out.weight")
+    save_file(tensors, tmp_path / WEIGHTS)
+    with pytest.raises(ValueError, match=r"out\.wait, out\.weight"):
+        load_folder(tmp_path)
+
+
+def test_a_huge_network_is_refused_before_it_is_allocated(tmp_path):
+    """The largest sizes the schema allows, in a process that may not have the memory for them."""
+    net = {"kind": "unet", "widths": [512] * 5, "blocks": 4, "dim": 1024}
+    broken(tmp_path, net=net, shape=[1, 256, 256], data="mnist")
+    code = (
+        "import sys, resource; from pathlib import Path; from flowdemo.checkpoints import load_folder\n"
+        "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + 200_000_000,) * 2)\n"
+        "try: load_folder(Path(sys.argv[1]))\n"
+        "except ValueError as error: print(error)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True
+    )
+    assert "does not fit its config.json" in run.stdout, run.stderr[-500:]
+
+
+def test_a_full_disk_leaves_the_old_checkpoint_whole(tmp_path):
+    save(make_model(), tmp_path / "model")
+    before = {p.name: p.read_bytes() for p in (tmp_path / "model").iterdir()}
+    other = make_model("mnist")  # larger than the limit below
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(OSError, match="is the disk full"):
+            save(other, tmp_path / "model")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {p.name: p.read_bytes() for p in (tmp_path / "model").iterdir()} == before
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]  # no draft is left
+    load_folder(tmp_path / "model")
+
+
+def test_the_card_of_an_unmeasured_model_claims_nothing(tmp_path):
+    save(make_model(), tmp_path)
+    card = (tmp_path / CARD).read_text()
+    assert (
+        card.startswith("---\nlicense: mit\n") and "Nothing yet" in card and "| NFE |" not in card
+    )
+
+
+def test_a_result_of_sampling_names_its_weights(tmp_path):
+    save(make_model(), tmp_path)
+    loaded = load_folder(tmp_path)
+    assert len(loaded.revision) == 12
+    assert sample(loaded, 1).settings["revision"] == loaded.revision

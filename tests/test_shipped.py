@@ -1,0 +1,94 @@
+"""What ships: it loads, its numbers are measured and hold, and the set is complete."""
+
+import json
+
+import pytest
+import torch
+
+from flowdemo.cards import card, overview
+from flowdemo.checkpoints import CARD, SHIPPED, WEIGHTS, load_folder, read_config
+from flowdemo.config import read_recipe
+from flowdemo.data import pixels_of
+from flowdemo.evaluation import report
+from flowdemo.evaluation.classifier import FOLDER, judge
+from flowdemo.sampling import sample
+
+NAMES = [
+    f"{data}-{method}"
+    for data in ("mnist", "two-gaussians", "moons")
+    for method in ("flow-matching", "reflow", "meanflow")
+]
+
+
+def test_the_promised_checkpoints_ship():
+    assert sorted(p.parent.name for p in SHIPPED.glob("*/config.json")) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_checkpoint_is_small_whole_and_made_by_its_recipe(name):
+    folder = SHIPPED / name
+    assert (folder / WEIGHTS).stat().st_size <= 4_000_000
+    config = read_config(folder)
+    assert config.name == name and load_folder(folder).net is not None
+    assert config.recipe == read_recipe(name)
+    assert (folder / CARD).read_text() == card(config)
+    assert all(row["n"] > 0 for row in config.results["rows"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_measured_number_is_measured_again(name, monkeypatch):
+    """The first row of the card, on fewer samples: the same within the noise of fewer samples."""
+    model = load_folder(SHIPPED / name)
+    row = model.config.results["rows"][0]
+    if model.config.data == "mnist":
+        monkeypatch.setattr(report, "test_labels", lambda data: torch.arange(500) % 10)
+    (again,) = report.evaluate(model, 500, (row["nfe"],), (row["guidance"],))
+    if model.config.data == "mnist":
+        assert again.class_accuracy == pytest.approx(row["class_accuracy"], abs=0.06)
+    else:
+        assert again.wasserstein_2 == pytest.approx(row["wasserstein_2"], abs=0.25)
+
+
+@pytest.mark.parametrize("method", ["flow-matching", "reflow", "meanflow"])
+def test_the_digits_are_those_that_were_asked_for(method):
+    made = sample(load_folder(SHIPPED / f"mnist-{method}"), 100, "all", 2.0, seed=9,
+                  steps=1 if method != "flow-matching" else 10)  # fmt: skip
+    _, predicted = judge("mnist").look(made.images)
+    assert (predicted == made.labels).float().mean() >= 0.95
+
+
+@pytest.mark.parametrize("data", ["two-gaussians", "moons"])
+def test_two_gaussians_and_moons_go_where_their_labels_say(data):
+    made = sample(load_folder(SHIPPED / f"{data}-meanflow"), 200, "all", seed=1)
+    if data == "two-gaussians":
+        side = made.points[:, 0] > 0
+        assert (side == made.labels.bool()).float().mean() > 0.98
+    else:
+        assert (made.points[made.labels == 0, 1].mean() > 0.2) and (
+            made.points[made.labels == 1, 1].mean() < -0.2
+        )
+
+
+def test_the_readme_repeats_the_measured_numbers():
+    readme = (SHIPPED.parent.parent / "README.md").read_text()
+    assert overview([read_config(SHIPPED / name) for name in NAMES]) in readme
+
+
+def test_the_classifier_is_as_good_as_it_says():
+    claimed = json.loads((FOLDER / "mnist" / "report.json").read_text())
+    assert claimed["test_accuracy"] >= 0.993
+    try:
+        pixels, labels = pixels_of("mnist", "test")
+    except FileNotFoundError:
+        pytest.skip("the MNIST images are not here: set FLOWDEMO_DATA")
+    _, predicted = judge("mnist").look(pixels[:2000])
+    assert (predicted == labels[:2000]).float().mean() >= claimed["test_accuracy"] - 0.01
+
+
+def test_the_same_request_gives_the_same_picture_as_when_it_shipped():
+    """A change that silently alters what a seed draws is found here: one number a model."""
+    expected = json.loads((SHIPPED / "evaluation" / "fingerprints.json").read_text())
+    for name in NAMES:
+        made = sample(load_folder(SHIPPED / name), 4, "all", seed=0)
+        values = made.images if made.points is None else made.points
+        assert values.mean().item() == pytest.approx(expected[name], abs=2e-3), name

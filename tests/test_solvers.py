@@ -1,0 +1,142 @@
+"""Solvers: orders, evaluations, inversion, adaptive runs and their errors."""
+
+import math
+
+import pytest
+import torch
+
+from flowdemo import solvers
+from flowdemo.solvers import (
+    SOLVERS,
+    SolverError,
+    average_step,
+    fixed_step,
+    grid,
+    integrate,
+    integrate_adaptive,
+)
+
+FIXED = [name for name, solver in SOLVERS.items() if not solver.adaptive]
+ADAPTIVE = [name for name, solver in SOLVERS.items() if solver.adaptive]
+X_0 = torch.tensor([[1.0], [-0.5]], dtype=torch.float64)
+
+
+def velocity(x, t):
+    """dx/dt = -x cos(2 t), so that x(1) = x(0) exp(-sin(2) / 2)."""
+    return -x * torch.cos(2 * t)[:, None]
+
+
+EXACT = X_0 * math.exp(-math.sin(2) / 2)
+
+
+def counted(function):
+    calls = []
+
+    def wrapped(*arguments):
+        calls.append(arguments)
+        return function(*arguments)
+
+    return wrapped, calls
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_a_fixed_solver_has_its_order(name):
+    errors = [
+        (integrate(fixed_step(velocity, name), X_0, grid(n).double()).states[-1] - EXACT)
+        .abs()
+        .max()
+        for n in (16, 32)
+    ]
+    assert math.log2(errors[0] / errors[1]) == pytest.approx(SOLVERS[name].order, abs=0.2)
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_a_fixed_solver_costs_its_evaluations(name):
+    counting, calls = counted(velocity)
+    integrate(fixed_step(counting, name), X_0, grid(7))
+    assert len(calls) == 7 * SOLVERS[name].evaluations
+
+
+def test_the_evaluations_stand_at_the_times_of_the_formula():
+    for name, times in {"euler": [0.0], "midpoint": [0.0, 0.25], "heun": [0.0, 0.5]}.items():
+        counting, calls = counted(velocity)
+        fixed_step(counting, name)(X_0, torch.tensor(0.0), torch.tensor(0.5))
+        assert [float(t[0]) for _, t in calls] == times
+        assert all(t.shape == (2,) for _, t in calls)
+
+
+@pytest.mark.parametrize("name", ["midpoint", "heun", "rk4"])
+def test_a_descending_grid_undoes_an_ascending_one(name):
+    step = fixed_step(velocity, name)
+    there = integrate(step, X_0, grid(100)).states[-1]
+    back = integrate(step, there, grid(100, 1.0, 0.0)).states[-1]
+    torch.testing.assert_close(back, X_0, atol=1e-4, rtol=0)
+
+
+def test_the_trajectory_is_kept_whole_or_its_ends():
+    step = fixed_step(velocity, "euler")
+    whole = integrate(step, X_0, grid(5))
+    ends = integrate(step, X_0, grid(5), keep=False)
+    assert whole.states.shape == (6, 2, 1) and whole.times.shape == (6,)
+    torch.testing.assert_close(ends.states, whole.states[[0, -1]])
+    assert ends.times.tolist() == [0, 1]
+
+
+def test_average_steps_with_the_exact_average_velocity_are_exact_on_any_grid():
+    def average_velocity(x, t, s):
+        whole = torch.exp(-(torch.sin(2 * s) - torch.sin(2 * t)) / 2)[:, None]
+        return (whole - 1) * x / (s - t)[:, None]
+
+    for steps in (1, 2, 5):
+        times = grid(steps).double()
+        end = integrate(average_step(average_velocity), X_0, times).states[-1]
+        torch.testing.assert_close(end, EXACT)
+
+
+@pytest.mark.parametrize("name", ADAPTIVE)
+@pytest.mark.parametrize("ends", [(0.0, 1.0), (1.0, 0.0)])
+def test_an_adaptive_solver_reaches_its_tolerance_in_both_directions(name, ends):
+    times = grid(1, *ends).double()
+    path = integrate_adaptive(velocity, name, X_0, times, 1e-6)
+    exact = EXACT if ends[1] else X_0 * math.exp(math.sin(2) / 2)
+    torch.testing.assert_close(path.states[-1], exact, atol=1e-4, rtol=0)
+    assert path.times[0] == ends[0] and path.times[-1] == ends[1]
+    assert (path.times.diff() * (ends[1] - ends[0]) > 0).all()
+
+
+@pytest.mark.parametrize("name", ADAPTIVE)
+def test_the_states_of_an_adaptive_run_are_true_ones_and_none_lies_beyond_the_end(name):
+    counting, calls = counted(velocity)
+    path = integrate_adaptive(counting, name, X_0, grid(1).double(), 1e-5)
+    t = path.times.double()[:, None, None]
+    torch.testing.assert_close(
+        path.states, X_0 * torch.exp(-torch.sin(2 * t) / 2), atol=1e-3, rtol=0
+    )
+    assert max(float(t[0]) for _, t in calls) <= 1.0
+
+
+def test_a_smaller_tolerance_takes_more_evaluations():
+    cost = []
+    for tolerance in (1e-2, 1e-5):
+        counting, calls = counted(velocity)
+        integrate_adaptive(counting, "dopri5", X_0, grid(1), tolerance)
+        cost.append(len(calls))
+    assert cost[0] < cost[1]
+
+
+def test_a_solver_that_gives_up_says_so(monkeypatch):
+    monkeypatch.setattr(solvers, "MAX_ATTEMPTS", 2)
+    with pytest.raises(SolverError, match="larger tolerance"):
+        integrate_adaptive(lambda x, t: 100 * torch.cos(90 * t)[:, None] + 0 * x, "dopri5", X_0,
+                           grid(1), 1e-6)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_a_solution_that_is_not_finite_is_an_error(name):
+    with pytest.raises(SolverError, match="not finite"):
+        integrate(fixed_step(lambda x, t: x * 1e300, name), X_0, grid(3))
+
+
+def test_float32_stays_float32():
+    path = integrate_adaptive(velocity, "dopri5", X_0.float(), grid(1), 1e-3)
+    assert path.states.dtype == torch.float32

@@ -1,0 +1,202 @@
+"""The Generate tab by its functions, and the app over HTTP."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gradio_client import Client
+from PIL import Image
+from plotly.graph_objects import Figure
+
+from flowdemo.checkpoints import load
+from flowdemo.methods import METHODS
+from flowdemo.sampling import sample
+from flowdemo.ui import app, controls
+from flowdemo.ui.generate import Choice, View, choice_from, is_live, run
+from flowdemo.ui.player import payload
+from flowdemo.ui.work import Stopped, in_background
+
+DIGITS = Choice("mnist-meanflow", n=4)
+
+
+def last(choice: Choice, **options) -> View:
+    *_, view = run(choice, **options)
+    return view
+
+
+def test_a_run_ends_in_a_view_of_its_samples():
+    view = last(DIGITS, with_straightness=False)
+    assert np.array_equal(
+        view.samples.images, sample(load("mnist-meanflow"), 4, "all", seed=42).images
+    )
+    assert view.picture.size == (4 * (4 * 29 - 1), 4 * 28)
+    assert isinstance(view.trajectories, Figure) and isinstance(view.rates, Figure)
+    assert "<dd>1</dd>" in view.numbers and "…" in view.numbers  # NFE 1, straightness to come
+
+
+def test_the_straightness_follows_the_picture():
+    states = list(run(replace(DIGITS, n=2)))
+    first, second = [s for s in states if isinstance(s, View)]
+    assert "…" in first.numbers and "…" not in second.numbers
+    assert first.samples is second.samples
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_has_one_colour(method):
+    view = last(Choice(f"moons-{method}", n=20, solver="euler", steps=3), with_straightness=False)
+    from flowdemo.plots import METHOD_COLOURS  # noqa: PLC0415
+
+    assert METHOD_COLOURS[method] in view.numbers
+    assert view.trajectories.data[1].line.color == METHOD_COLOURS[method]
+
+
+def test_a_wrong_choice_is_an_error_in_words():
+    for changes, message in (
+        ({"model": "none"}, "no model"),
+        ({"label": "x"}, "no class"),
+        ({"guidance": 99.0}, "guidance must lie"),
+        ({"steps": 0}, "steps must lie"),
+        ({"n": 64, "solver": "rk4", "steps": 1000}, "choose fewer"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            last(replace(DIGITS, **changes))
+
+
+def test_a_public_app_allows_less(monkeypatch):
+    big = replace(DIGITS, n=32, solver="rk4", steps=200)
+    monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
+    with pytest.raises(ValueError, match="exceed the limit of 20000"):
+        last(big)
+    assert controls.properties(DIGITS)["n"]["maximum"] == 32
+
+
+def test_what_a_model_does_not_offer_cannot_be_chosen():
+    flow = controls.properties(controls.default_choice("mnist-flow-matching"))
+    mean = controls.properties(controls.default_choice("mnist-meanflow"))
+    assert "average" not in flow["solver"]["choices"] and "average" in mean["solver"]["choices"]
+    assert flow["steps"]["visible"] and not flow["tolerance"]["visible"]
+    adaptive = controls.properties(Choice("mnist-flow-matching", solver="dopri5", steps=None))
+    assert adaptive["tolerance"]["visible"] and not adaptive["steps"]["visible"]
+    assert controls.properties(controls.default_choice("moons-reflow"))["label"]["choices"] == [
+        "all", "upper", "lower", "any",
+    ]  # fmt: skip
+
+
+def test_another_model_keeps_what_it_can():
+    old = Choice(
+        "mnist-flow-matching", n=9, label="7", guidance=2.5, solver="rk4", steps=12, seed=5
+    )
+    new = controls.moved(old, "mnist-meanflow")
+    assert (new.n, new.label, new.guidance, new.seed) == (9, "7", 2.5, 5)
+    assert (new.solver, new.steps) == ("average", 1)
+    points = controls.moved(old, "moons-reflow")
+    assert points.label == "all" and points.n == 500
+
+
+def test_a_link_brings_the_same_choice_back():
+    choice = Choice("moons-reflow", n=7, label="upper", guidance=1.5, solver="dopri5", steps=None,
+                    tolerance=1e-4, seed=3)  # fmt: skip
+    view = last(choice, with_straightness=False)
+    query = view.link.split("?")[1].split('"')[0].replace("&amp;", "&")
+    fields = dict(part.split("=") for part in query.split("&"))
+    assert choice_from(fields) == choice and fields["rev"] == load("moons-reflow").revision
+    with pytest.raises(ValueError):
+        choice_from({"model": "moons-reflow", "n": "many"})
+
+
+def test_only_cheap_runs_follow_the_sliders():
+    assert is_live(DIGITS) and is_live(Choice("mnist-flow-matching", solver="euler", steps=2))
+    assert not is_live(Choice("mnist-flow-matching", solver="euler", steps=2, guidance=2.0))
+    assert not is_live(Choice("mnist-flow-matching", solver="dopri5", steps=None))
+
+
+def test_the_player_gets_every_state_or_an_even_choice_with_both_ends():
+    few = json.loads(payload(sample(load("mnist-meanflow"), 2, steps=3)))
+    assert few["numbers"] == [0, 1, 2, 3] and few["states"] == 4 and few["times"][-1] == 1
+    many = json.loads(payload(sample(load("moons-flow-matching"), 4, solver="euler", steps=400)))
+    assert len(many["numbers"]) == 101 and many["numbers"][0] == 0 and many["numbers"][-1] == 400
+
+
+def test_closing_a_run_stops_its_work():
+    beats = []
+
+    def work(watch):
+        for beat in range(10_000):
+            watch(beat)
+            beats.append(beat)
+            pause.wait(0.01)
+
+    import threading  # noqa: PLC0415
+
+    pause = threading.Event()
+    running = in_background(work, every=0.02)
+    next(running)
+    with pytest.raises(Stopped):
+        running.throw(Stopped)
+    assert len(beats) < 1000
+
+
+@pytest.fixture(scope="module")
+def server():
+    demo = app.launch(wait=False)
+    yield demo.local_url
+    demo.close()
+
+
+def test_the_endpoints_are_the_promised_ones(server):
+    """A snapshot: a change here breaks other people's scripts."""
+    api = Client(server, verbose=False).view_api(return_format="dict", print_info=False)
+    named = {
+        name: [p["parameter_name"] for p in info["parameters"]]
+        for name, info in api["named_endpoints"].items()
+    }
+    assert named == {
+        "/generate": ["model", "n", "label", "guidance", "solver", "steps", "tolerance", "seed"],
+        "/models": [],
+    }
+    assert api["unnamed_endpoints"] == {}
+
+
+def test_generate_over_http_returns_files_and_numbers(server):
+    files, numbers = Client(server, verbose=False).predict(
+        model="mnist-reflow", n=3, label="7", guidance=2.0, seed=5, api_name="/generate"
+    )
+    made = sample(load("mnist-reflow"), 3, 7, 2.0, seed=5)
+    by_suffix = {Path(f).suffix: f for f in files}
+    assert set(by_suffix) == {".png", ".gif", ".webp", ".npz", ".json"}
+    with np.load(by_suffix[".npz"]) as arrays:
+        assert np.abs(arrays["images"] / 255.0 - made.images.squeeze(1).numpy()).max() <= 2 / 255
+    assert Image.open(by_suffix[".png"]).size == (4 * (2 * 29 - 1), 4 * (2 * 29 - 1))
+    assert (
+        numbers["nfe"] == 1 and numbers["model"] == "mnist-reflow" and numbers["straightness"] > 0
+    )
+
+
+def test_an_error_over_http_says_what_is_wrong_and_the_app_stays_up(server):
+    client = Client(server, verbose=False)
+    with pytest.raises(Exception, match=r"no class '?11"):
+        client.predict(model="mnist-meanflow", label="11", api_name="/generate")
+    with pytest.raises(Exception, match="choose fewer samples or steps"):
+        client.predict(
+            model="mnist-meanflow", n=10_000, solver="rk4", steps=1000, api_name="/generate"
+        )
+    assert len(client.predict(api_name="/models")) >= 9
+
+
+def test_two_visitors_at_once_get_their_own_pictures(server):
+    jobs = [
+        Client(server, verbose=False).submit(
+            model="mnist-meanflow", n=2, label=label, seed=seed, api_name="/generate"
+        )
+        for label, seed in (("3", 1), ("8", 2), ("3", 1))
+    ]
+    pictures = []
+    for job in jobs:
+        files, numbers = job.result()
+        pictures.append(
+            (numbers["label"], Path(next(f for f in files if f.endswith(".png"))).read_bytes())
+        )
+    assert [label for label, _ in pictures] == [3, 8, 3]
+    assert pictures[0][1] == pictures[2][1] != pictures[1][1]
