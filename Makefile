@@ -7,6 +7,10 @@ TORCH_INDEX ?=
 # The exact versions that were tested; `make demo CONSTRAINTS=` takes the newest allowed ones.
 CONSTRAINTS ?= $(shell $(PYTHON) -c 'import sys; print("constraints.txt" if sys.version_info[:2] == (3, 11) else "")' 2>/dev/null)
 VENV ?= .venv
+# Real images, where they lie beside the checkout: the tests that need them skip elsewhere.
+ifneq ($(wildcard ../shared/data),)
+export FLOWDEMO_DATA ?= $(abspath ../shared/data)
+endif
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 

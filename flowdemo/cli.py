@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 from tqdm import tqdm
 
@@ -19,6 +18,7 @@ from flowdemo.training.run import PairsProgress, run_recipe
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
+    pretty_exceptions_enable=False,
     help="Flow matching, reflow and MeanFlow: sample, train, evaluate.",
     epilog="--debug, anywhere, shows the whole traceback of an error.",
 )
@@ -168,13 +168,9 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     try:
-        code = app([a for a in arguments if a != "--debug"], standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (ValueError, OSError, click.Abort) as error:
+        app([a for a in arguments if a != "--debug"])  # ends in SystemExit
+    except (ValueError, OSError) as error:
         if debug:
             raise
-        print(f"flowdemo: {error or type(error).__name__}", file=sys.stderr)
+        print(f"flowdemo: {error}", file=sys.stderr)
         sys.exit(1)
-    sys.exit(code if isinstance(code, int) else 0)

@@ -9,15 +9,28 @@ from flowdemo.nets.embed import Conditioning
 GROUPS = 8
 
 
+class Norm(nn.GroupNorm):
+    """Group normalisation in float32, also under autocast.
+
+    In bfloat16 its forward-mode derivative comes out as float32, which the next layer refuses.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__(GROUPS, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.float())
+
+
 class ResBlock(nn.Module):
     """Two 3x3 convolutions; the conditioning scales and shifts the second normalisation."""
 
     def __init__(self, channels_in: int, channels_out: int, dim: int):
         super().__init__()
-        self.norm1 = nn.GroupNorm(GROUPS, channels_in)
+        self.norm1 = Norm(channels_in)
         self.conv1 = nn.Conv2d(channels_in, channels_out, 3, padding=1)
         self.condition = nn.Linear(dim, 2 * channels_out)
-        self.norm2 = nn.GroupNorm(GROUPS, channels_out)
+        self.norm2 = Norm(channels_out)
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1)
         nn.init.zeros_(self.conv2.weight)
         nn.init.zeros_(self.conv2.bias)
@@ -37,7 +50,7 @@ class Attention(nn.Module):
     def __init__(self, channels: int, heads: int):
         super().__init__()
         self.heads = heads
-        self.norm = nn.GroupNorm(GROUPS, channels)
+        self.norm = Norm(channels)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = nn.Conv2d(channels, channels, 1)
         nn.init.zeros_(self.out.weight)
@@ -92,7 +105,7 @@ class UNet(nn.Module):
                 width = out
             if level > 0:
                 self.up.append(Up(width))
-        self.norm = nn.GroupNorm(GROUPS, width)
+        self.norm = Norm(width)
         self.out = nn.Conv2d(width, image_channels * patch**2, 3, padding=1)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)

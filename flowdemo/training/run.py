@@ -69,10 +69,9 @@ def run_recipe(
 def prepare(recipe: Recipe, teacher: Model | None, device: torch.device) -> State:
     """The state at step 0, from fresh weights or from the teacher's."""
     info = dataset(recipe.data)
-    torch_state = torch.random.get_rng_state()
-    torch.manual_seed(recipe.seed)  # the initialisers of torch.nn know no other generator
-    net, ema = (build_net(recipe.net, info.shape, len(info.classes)) for _ in range(2))
-    torch.random.set_rng_state(torch_state)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)  # the initialisers of torch.nn know no other generator
+        net, ema = (build_net(recipe.net, info.shape, len(info.classes)) for _ in range(2))
     if recipe.start_from_teacher:
         missing, unexpected = net.load_state_dict(teacher.net.state_dict(), strict=False)
         new = ("conditioning.interval.", "conditioning.guidance.")
