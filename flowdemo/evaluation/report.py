@@ -126,8 +126,19 @@ def floor(data: str) -> dict[str, float]:
     report = FOLDER / data / "report.json"
     if report.is_file():
         return json.loads(report.read_text())
-    a, b = (points_of(data, POINTS, SEED + i)[0] for i in (0, 1))
-    return {"floor_points": POINTS, "floor_wasserstein_2": wasserstein_2(a, b)}
+    real, labels = points_of(data, POINTS, SEED)
+    other = with_labels(*points_of(data, 4 * POINTS, SEED + 1), labels)
+    return {"floor_points": POINTS, "floor_wasserstein_2": wasserstein_2(other, real)}
+
+
+def with_labels(points: Tensor, labels: Tensor, wanted: Tensor) -> Tensor:
+    """Of many points those first ones whose labels are as many of each class as in `wanted`.
+
+    Else the floor would be the chance difference of the classes' shares, which samples do not have:
+    they are drawn with the labels of the points they are compared with.
+    """
+    shares = torch.bincount(wanted).tolist()
+    return torch.cat([points[labels == i][:count] for i, count in enumerate(shares)])
 
 
 def test_labels(data: str) -> Tensor:

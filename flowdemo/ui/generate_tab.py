@@ -71,14 +71,14 @@ def wire(demo: gr.Blocks, chosen: Controls, randomize: Any, buttons: Any, output
     status = outputs[0]
     values = chosen.values
     runs = [go.click(randomized, [randomize, chosen.seed], chosen.seed, queue=False, **PRIVATE).then(
-        generate, values, outputs, show_progress_on=status, **PRIVATE, **LANE
+        press, values, outputs, show_progress_on=status, **PRIVATE, **LANE
     )]  # fmt: skip
     for control in (chosen.data, chosen.method, chosen.model):
         change = control.input(
             choose, [chosen.data, chosen.method, *values], chosen.all, queue=False, **PRIVATE
         )
         runs.append(
-            change.success(generate, values, outputs, show_progress="hidden", **PRIVATE, **LANE)
+            change.success(press, values, outputs, show_progress="hidden", **PRIVATE, **LANE)
         )
     chosen.solver.input(show_solver, values, chosen.all, queue=False, **PRIVATE)
     for control in (chosen.guidance, chosen.label, chosen.n, chosen.steps, chosen.seed):
@@ -91,7 +91,7 @@ def wire(demo: gr.Blocks, chosen: Controls, randomize: Any, buttons: Any, output
     opened.success(generate_linked, values, outputs, show_progress="hidden", **PRIVATE, **LANE)
 
 
-def generate(*values: Any) -> Iterator[list[Any]]:
+def press(*values: Any) -> Iterator[list[Any]]:
     """A run as updates of the outputs; an error is one message and changes nothing."""
     yield from shown(choice_of(values), with_straightness=True)
 
