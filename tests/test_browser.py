@@ -53,8 +53,7 @@ def page(browser, url):
 
 def number(page: Page, name: str) -> str:
     """One of the numbers of the run."""
-    cell = page.locator("#numbers div", has=page.locator(f"dt:text-is('{name}')"))
-    return cell.locator("dd").inner_text()
+    return page.locator(f"#numbers dt:text-is('{name}') + dd").inner_text()
 
 
 def film(page: Page) -> str:
@@ -63,7 +62,7 @@ def film(page: Page) -> str:
 
 
 def pick(page: Page, control: str, label: str) -> None:
-    page.locator(f"#{control} label", has_text=re.compile(f"^{re.escape(label)}$")).click()
+    page.locator(f"#{control}").get_by_text(label, exact=True).click()
 
 
 def test_something_real_is_on_the_page_without_a_click(page):

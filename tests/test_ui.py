@@ -14,20 +14,20 @@ from flowdemo.checkpoints import load
 from flowdemo.methods import METHODS
 from flowdemo.sampling import sample
 from flowdemo.ui import app, controls
-from flowdemo.ui.generate import Choice, View, choice_from, is_live, run
+from flowdemo.ui.generate import Choice, View, choice_from, is_live, measured, run
 from flowdemo.ui.player import payload
 from flowdemo.ui.work import Stopped, in_background
 
 DIGITS = Choice("mnist-meanflow", n=4)
 
 
-def last(choice: Choice, **options) -> View:
-    *_, view = run(choice, **options)
+def last(choice: Choice) -> View:
+    *_, view = run(choice)
     return view
 
 
 def test_a_run_ends_in_a_view_of_its_samples():
-    view = last(DIGITS, with_straightness=False)
+    view = last(DIGITS)
     assert np.array_equal(
         view.samples.images, sample(load("mnist-meanflow"), 4, "all", seed=42).images
     )
@@ -37,15 +37,15 @@ def test_a_run_ends_in_a_view_of_its_samples():
 
 
 def test_the_straightness_follows_the_picture():
-    states = list(run(replace(DIGITS, n=2)))
-    first, second = [s for s in states if isinstance(s, View)]
-    assert "…" in first.numbers and "…" not in second.numbers
-    assert first.samples is second.samples
+    choice = replace(DIGITS, n=2)
+    view = last(choice)
+    *_, numbers = measured(choice, view.samples)
+    assert "…" in view.numbers and "…" not in numbers
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_has_one_colour(method):
-    view = last(Choice(f"moons-{method}", n=20, solver="euler", steps=3), with_straightness=False)
+    view = last(Choice(f"moons-{method}", n=20, solver="euler", steps=3))
     from flowdemo.plots import METHOD_COLOURS  # noqa: PLC0415
 
     assert METHOD_COLOURS[method] in view.numbers
@@ -98,7 +98,7 @@ def test_another_model_keeps_what_it_can():
 def test_a_link_brings_the_same_choice_back():
     choice = Choice("moons-reflow", n=7, label="upper", guidance=1.5, solver="dopri5", steps=None,
                     tolerance=1e-4, seed=3)  # fmt: skip
-    view = last(choice, with_straightness=False)
+    view = last(choice)
     query = view.link.split("?")[1].split('"')[0].replace("&amp;", "&")
     fields = dict(part.split("=") for part in query.split("&"))
     assert choice_from(fields) == choice and fields["rev"] == load("moons-reflow").revision

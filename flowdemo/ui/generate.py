@@ -73,23 +73,26 @@ def load(name: str) -> Model:
     return model_of(name, (str(folder), stamp and stamp.st_mtime_ns))
 
 
-def run(choice: Choice, with_straightness: bool = True) -> Iterator[str | View]:
-    """Progress in words, then the view, then the view with the straightness in it.
+def run(choice: Choice) -> Iterator[str | View]:
+    """Progress in words, then the view.
 
     ValueError says what is wrong with the choice. Closing the iterator stops the work.
     """
     model = load(choice.model)
-    work = partial(draw, model, choice)
-    for progress in in_background(work):
+    for progress in in_background(partial(draw, model, choice)):
         if isinstance(progress, int):
             yield f"{progress // choice.n} evaluations done ..."
-    view = view_of(model, choice, progress)
-    yield view
-    if with_straightness:
-        *_, straight = in_background(
-            lambda watch: straightness_of(model, view.samples, watch=watch)
-        )
-        yield replace(view, numbers=numbers(model, choice, view.samples, straight))
+    yield view_of(model, choice, progress)
+
+
+def measured(choice: Choice, samples: Samples) -> Iterator[str | None]:
+    """None while it works, then the numbers of a run with its straightness.
+
+    That takes 251 evaluations, so only the first eight samples are followed.
+    """
+    model = load(choice.model)
+    for straight in in_background(lambda watch: straightness_of(model, samples, 8, watch)):
+        yield None if isinstance(straight, int) else numbers(model, choice, samples, straight)
 
 
 def draw(model: Model, choice: Choice, watch: Any) -> Samples:

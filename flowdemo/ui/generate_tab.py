@@ -4,7 +4,6 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,11 @@ from flowdemo import exports
 from flowdemo.sampling import Samples
 from flowdemo.ui import controls, text
 from flowdemo.ui.controls import Controls, catalogue, default_choice, first_choice, moved, updates
-from flowdemo.ui.generate import Choice, View, choice_from, is_live, load, run
+from flowdemo.ui.generate import Choice, View, choice_from, is_live, load, measured, run
 from flowdemo.ui.player import player
 
 LANE = {"concurrency_limit": 1, "concurrency_id": "model"}  # one run at a time on two cores
+MEASURE = {"concurrency_limit": 1, "concurrency_id": "measure"}
 PRIVATE = {"api_visibility": "private"}
 OUTPUTS = 9  # what a run changes; see `fields`
 
@@ -25,7 +25,7 @@ OUTPUTS = 9  # what a run changes; see `fields`
 def build(demo: gr.Blocks) -> None:
     """The tab with its first picture in it."""
     choice = first_choice()
-    *_, view = run(choice, with_straightness=False)
+    *_, view = run(choice)
     with gr.Row(elem_classes="fd-main"):
         with gr.Column(scale=3, min_width=270, elem_classes="fd-controls"):
             chosen = controls.build(choice)
@@ -69,11 +69,13 @@ def wire(demo: gr.Blocks, chosen: Controls, randomize: Any, buttons: Any, output
     """What happens when something is pressed, moved or opened."""
     go, stop = buttons
     status = outputs[0]
-    values = chosen.values
-    runs = [go.click(randomized, [randomize, chosen.seed], chosen.seed, queue=False, **PRIVATE).then(
-        press, values, outputs, show_progress_on=status, **PRIVATE, **LANE
-    )]  # fmt: skip
-    for control in (chosen.data, chosen.method, chosen.model):
+    values, picked = chosen.values, (chosen.data, chosen.method, chosen.model)
+    runs = [
+        go.click(randomized, [randomize, chosen.seed], chosen.seed, queue=False, **PRIVATE).then(
+            press, values, outputs, show_progress_on=status, **PRIVATE, **LANE
+        )
+    ]
+    for control in picked:
         change = control.input(
             choose, [chosen.data, chosen.method, *values], chosen.all, queue=False, **PRIVATE
         )
@@ -86,32 +88,39 @@ def wire(demo: gr.Blocks, chosen: Controls, randomize: Any, buttons: Any, output
             follow, values, outputs, trigger_mode="always_last", show_progress="hidden",
             **PRIVATE, **LANE,
         )  # fmt: skip
-    stop.click(lambda: text.STOPPED, None, status, cancels=runs, queue=False, **PRIVATE)
     opened = demo.load(open_link, None, [*chosen.all, status], **PRIVATE)
-    opened.success(generate_linked, values, outputs, show_progress="hidden", **PRIVATE, **LANE)
+    runs.append(opened.success(linked, values, outputs, show_progress="hidden", **PRIVATE, **LANE))
+    made, numbers = outputs[-1], outputs[3]
+    measures = [
+        run.success(measure, [*values, made], numbers, show_progress="hidden", **PRIVATE, **MEASURE)
+        for run in runs
+    ]
+    stop.click(
+        lambda: text.STOPPED, None, status, cancels=[*runs, *measures], queue=False, **PRIVATE
+    )
+    # A new run makes the numbers of the last one worthless.
+    gr.on([go.click, *(c.input for c in picked)], None, cancels=measures, **PRIVATE)
 
 
 def press(*values: Any) -> Iterator[list[Any]]:
     """A run as updates of the outputs; an error is one message and changes nothing."""
-    yield from shown(choice_of(values), with_straightness=True)
+    try:
+        for state in run(choice_of(values)):
+            yield [state, *[gr.skip()] * (OUTPUTS - 1)] if isinstance(state, str) else fields(state)
+    except (ValueError, OSError) as error:
+        raise gr.Error(str(error), print_exception=False) from error
 
 
 def follow(*values: Any) -> Iterator[list[Any]]:
     """The same while a control moves, for runs so cheap that they can follow it."""
-    choice = choice_of(values)
-    if is_live(choice):
-        yield from shown(choice, with_straightness=False)
-    else:
-        yield [gr.skip()] * OUTPUTS
+    yield from press(*values) if is_live(choice_of(values)) else [[gr.skip()] * OUTPUTS]
 
 
-def shown(choice: Choice, with_straightness: bool) -> Iterator[list[Any]]:
-    """The outputs of `build` for every state of a run."""
-    try:
-        for state in run(choice, with_straightness):
-            yield [state, *[gr.skip()] * (OUTPUTS - 1)] if isinstance(state, str) else fields(state)
-    except (ValueError, OSError) as error:
-        raise gr.Error(str(error), print_exception=False) from error
+def measure(*values: Any) -> Iterator[Any]:
+    """The numbers with the straightness of the run that was just made."""
+    *choice, samples = values
+    for state in measured(choice_of(choice), samples):
+        yield gr.skip() if state is None else state
 
 
 def fields(view: View) -> list[Any]:
@@ -170,20 +179,13 @@ def open_link(request: gr.Request) -> list[Any]:
     return [*updates(choice), note or text.IDLE]
 
 
-def generate_linked(request: gr.Request, *values: Any) -> Iterator[list[Any]]:
-    """The picture of a link; a page opened without one keeps its first, and gets its straightness."""
-    if "model" in request.query_params:
-        for state in shown(choice_of(values), with_straightness=True):
-            yield [gr.skip(), *state[1:]]  # the status may hold a note about the link
-    else:
-        yield [*[gr.skip()] * 3, first_numbers(choice_of(values)), *[gr.skip()] * (OUTPUTS - 4)]
-
-
-@lru_cache(maxsize=1)
-def first_numbers(choice: Choice) -> str:
-    """The numbers of the page's first picture, which is the same for everyone."""
-    *_, view = run(choice)
-    return view.numbers
+def linked(request: gr.Request, *values: Any) -> Iterator[list[Any]]:
+    """The picture of a link; a page opened without one keeps its first picture."""
+    if "model" not in request.query_params:
+        yield [gr.skip()] * OUTPUTS
+        return
+    for state in press(*values):
+        yield [gr.skip(), *state[1:]]  # the status may hold a note about the link
 
 
 def export_run(samples: Samples) -> Any:
