@@ -45,7 +45,7 @@ def trajectories(
         )  # fmt: skip
     for name, place in anchors.items():
         figure.add_annotation(
-            x=place[0], y=place[1], text=name, showarrow=False, font={"size": 15, "color": TEXT}
+            x=place[0], y=place[1], text=f"<b>{name}</b>", showarrow=False, font={"size": 19}
         )
     figure.update_yaxes(scaleanchor="x", scaleratio=1)
     return styled(figure, 400)
@@ -55,19 +55,17 @@ def speed_and_turning(states: np.ndarray, times: np.ndarray, colour: str) -> go.
     """Speed over t and turning of the direction over t: mean over the samples of states (k, n, d)."""
     middles, speed, inner, turning = rates(states, times)
     titles = ("speed (per unit of t)", "turning (degrees per unit of t)")
-    figure = make_subplots(rows=2, cols=1, subplot_titles=titles, vertical_spacing=0.22)
+    if not len(inner):
+        titles = ("speed (per unit of t); one step is a straight line",)
+    figure = make_subplots(rows=len(titles), cols=1, subplot_titles=titles, vertical_spacing=0.22)
     mode = "lines+markers" if len(middles) <= 25 else "lines"
-    line = {"mode": mode, "line": {"color": colour}, "showlegend": False}
-    figure.add_scatter(x=middles, y=speed, row=1, col=1, **line)
-    if len(inner):
-        figure.add_scatter(x=inner, y=turning, row=2, col=1, **line)
-    else:
-        figure.add_annotation(
-            text="one step: a straight line", showarrow=False, xref="x2 domain", yref="y2 domain",
-            x=0.5, y=0.5, font={"color": TEXT},
-        )  # fmt: skip
+    curves = ((middles, speed), (inner, turning))
+    for row, (x, y) in enumerate(curves[: len(titles)], start=1):
+        figure.add_scatter(
+            x=x, y=y, row=row, col=1, mode=mode, line={"color": colour}, showlegend=False
+        )
     figure.update_xaxes(range=[0, 1])
-    figure.update_xaxes(title_text="t", row=2, col=1)
+    figure.update_xaxes(title_text="t", row=len(titles), col=1)
     figure.update_yaxes(rangemode="tozero")
     return styled(figure, 400)
 

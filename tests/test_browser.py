@@ -120,7 +120,7 @@ def test_the_picture_of_a_one_step_model_follows_the_slider(page):
 
 def test_the_class_is_the_one_chosen_and_stop_stops(page):
     pick(page, "label", "7")
-    expect(page.locator("#numbers")).to_contain_text("of 16", timeout=LONG)
+    expect(page.locator("#numbers")).to_contain_text("/16", timeout=LONG)
     pick(page, "method", "Flow matching")
     page.locator("#steps input[type=number]").fill("200")
     page.locator("#go").click()

@@ -167,10 +167,11 @@ def numbers(model: Model, choice: Choice, samples: Samples, straight: float | No
     }
     if (referee := judge(model.config.data)) and choice.label != ANY:
         right = (referee.look(samples.images)[1] == samples.labels).sum().item()
-        cells["accuracy"] = f"{right} of {choice.n}"
+        cells["accuracy"] = f"{right}/{choice.n}"
     cells |= {"seed": str(choice.seed), "weights": model.revision}
     rows = (
-        f"<div><dt>{key}</dt><dd>{html.escape(value)}</dd></div>" for key, value in cells.items()
+        f'<div><dt>{key}</dt><dd class="fd-{key.split()[0]}">{html.escape(value)}</dd></div>'
+        for key, value in cells.items()
     )
     colour = plots.METHOD_COLOURS[model.config.method]
     return f'<dl class="fd-numbers" style="--fd-method: {colour}">{"".join(rows)}</dl>'

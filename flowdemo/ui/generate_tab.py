@@ -36,8 +36,8 @@ def build(demo: gr.Blocks) -> None:
             status = gr.HTML(text.IDLE, elem_classes="fd-status", elem_id="status")
         with gr.Column(scale=6, min_width=300, elem_classes="fd-results"):
             picture = gr.Image(
-                view.picture, label=text.SAMPLES, format="png", type="pil", interactive=False,
-                elem_classes="fd-samples", elem_id="picture", buttons=["download", "fullscreen"],
+                view.picture, show_label=False, format="png", type="pil", interactive=False,
+                elem_classes="fd-samples", elem_id="picture", buttons=[],
             )  # fmt: skip
             gr.Markdown(text.PLAYER, elem_classes="fd-caption")
             film = player(view.film, "player")
@@ -46,15 +46,15 @@ def build(demo: gr.Blocks) -> None:
             link = gr.HTML(view.link, elem_id="link")
             export = gr.Button(text.EXPORT, elem_id="export", size="sm")
             files = gr.File(label="Files", file_count="multiple", visible=False, elem_id="files")
-    with gr.Row():
-        with gr.Column(min_width=320):
-            gr.Markdown("#### Trajectories")
-            trajectories = gr.Plot(view.trajectories, show_label=False, elem_id="trajectories")
-            caption = gr.Markdown(view.caption, elem_classes="fd-caption")
-        with gr.Column(min_width=320):
-            gr.Markdown("#### Speed and turning")
-            rates = gr.Plot(view.rates, show_label=False, elem_id="rates")
-            gr.Markdown(text.RATES, elem_classes="fd-caption")
+        with gr.Column(scale=9, min_width=300, elem_classes="fd-plots"), gr.Row():
+            with gr.Column(min_width=280):
+                gr.Markdown("#### Trajectories")
+                trajectories = gr.Plot(view.trajectories, show_label=False, elem_id="trajectories")
+                caption = gr.Markdown(view.caption, elem_classes="fd-caption")
+            with gr.Column(min_width=280):
+                gr.Markdown("#### Speed and turning")
+                rates = gr.Plot(view.rates, show_label=False, elem_id="rates")
+                gr.Markdown(text.RATES, elem_classes="fd-caption")
     with gr.Accordion("What am I seeing?", open=False):
         gr.Markdown(text.EXPLAIN)
     made = gr.State(view.samples)
