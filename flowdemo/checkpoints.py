@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from flowdemo.cards import card
 from flowdemo.config import ModelConfig, parse
+from flowdemo.data import DATASETS
 from flowdemo.files import save_tensors, write_folder
+from flowdemo.methods import METHODS
 from flowdemo.model import Model
 from flowdemo.nets import build_net
 
@@ -64,13 +66,16 @@ def load(name: str, device: torch.device | None = None) -> Model:
 
 def load_folder(folder: Path, device: torch.device | None = None) -> Model:
     """The model of a checkpoint folder. ValueError in one line where the folder is broken."""
-    config = read_config(folder)
+    config = read_config(folder).model_copy(update={"name": folder.name})
     weights = folder / WEIGHTS
     net = checked_net(config, weights)
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    if config.sha256 not in (None, digest):
+        raise ValueError(f"{weights} is not the file that its {CONFIG} describes")
     net.load_state_dict({key: value.float() for key, value in load_file(weights).items()})
     net = net.to(device or "cpu").eval().requires_grad_(False)
     shipped = folder.parent == SHIPPED
-    return Model(config, net, fingerprint(weights), "shipped" if shipped else str(folder))
+    return Model(config, net, digest[:12], "shipped" if shipped else str(folder))
 
 
 def read_config(folder: Path) -> ModelConfig:
@@ -80,7 +85,13 @@ def read_config(folder: Path) -> ModelConfig:
         raise ValueError(f"{folder} is no checkpoint: it has no {CONFIG}")
     if path.stat().st_size > MAX_CONFIG_BYTES:
         raise ValueError(f"{path} is larger than a {CONFIG} can be")
-    return parse(ModelConfig, path.read_text(), str(path))
+    config = parse(ModelConfig, path.read_text(errors="replace"), str(path))
+    info, solvers = DATASETS.get(config.data), METHODS[config.method].solvers
+    if info is None or (config.shape, config.classes) != (info.shape, info.classes):
+        raise ValueError(f"{path}: data: not a known data set with its shape and classes")
+    if config.defaults.solver not in solvers:
+        raise ValueError(f"{path}: defaults.solver: must be one of {', '.join(solvers)}")
+    return config
 
 
 def checked_net(config: ModelConfig, weights: Path) -> nn.Module:
@@ -91,12 +102,16 @@ def checked_net(config: ModelConfig, weights: Path) -> nn.Module:
         raise ValueError(f"{weights} is larger than {MAX_WEIGHT_BYTES} bytes")
     try:
         with safe_open(weights, framework="pt") as file:
-            there = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+            slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118
+            there = {key: tuple(part.get_shape()) for key, part in slices.items()}
+            kinds = {part.get_dtype() for part in slices.values()}
     except SafetensorError as error:
         raise ValueError(f"{weights} is not a safetensors file ({error})") from error
     with torch.device("meta"):  # allocates nothing: the shapes are compared first
         plan = build_net(config.net, config.shape, len(config.classes))
     wanted = {key: tuple(value.shape) for key, value in plan.state_dict().items()}
+    if not kinds <= {"F16", "BF16", "F32"}:
+        raise ValueError(f"{weights} must hold F16, BF16 or F32, not {', '.join(sorted(kinds))}")
     if there != wanted:
         wrong = sorted(k for k in there.keys() | wanted if there.get(k) != wanted.get(k))
         raise ValueError(f"{weights} does not fit its {CONFIG}: see {', '.join(wrong[:3])}")
@@ -111,7 +126,8 @@ def save(model: Model, folder: Path) -> None:
 
     def write(draft: Path) -> None:
         save_tensors(tensors, draft / WEIGHTS, {"format": "pt"})
-        write_text(draft, model.config)
+        digest = hashlib.sha256((draft / WEIGHTS).read_bytes()).hexdigest()
+        write_text(draft, model.config.model_copy(update={"sha256": digest}))
 
     write_folder(folder, write)
 
@@ -124,8 +140,3 @@ def describe(folder: Path, config: ModelConfig) -> None:
 def write_text(folder: Path, config: ModelConfig) -> None:
     (folder / CONFIG).write_text(config.model_dump_json(indent=1, exclude_none=True) + "\n")
     (folder / CARD).write_text(card(config))
-
-
-def fingerprint(file: Path) -> str:
-    """The first 12 hex digits of the file's SHA-256: a name for these very weights."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]

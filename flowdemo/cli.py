@@ -33,6 +33,9 @@ def models(json_: Annotated[bool, typer.Option("--json", help="As a JSON list.")
         print(json.dumps(rows, indent=1))
         return
     for row in rows:
+        if "error" in row:
+            print(f"{row['name']:28} broken: {row['error']}")
+            continue
         print(f"{row['name']:28} {row['method']:14} {row['data']:14} {row['where']}  {best(row)}")
 
 
@@ -70,9 +73,10 @@ def sample_command(
     loaded = get(model, folder)
     guidance = loaded.config.defaults.guidance if guidance is None else guidance
     choice = parse_label(label, loaded.config.classes)
+    keep = trajectory or (out is not None and out.suffix in (".gif", ".webp"))
     samples = sample(
-        loaded, n, choice, guidance, solver, steps, seed, tolerance=tolerance
-    )  # the trajectory is kept for animations and numbers
+        loaded, n, choice, guidance, solver, steps, seed, tolerance=tolerance, keep_trajectory=keep
+    )
     if out is not None:
         exports.export(samples, out, trajectory)
     if json_:
@@ -127,7 +131,7 @@ def draw_samples(model: Model, path: Path) -> None:
 def evaluate(
     model: list[str],
     n: Annotated[
-        int | None, typer.Option(help="Samples a row (10,000 images, 2,000 points).")
+        int | None, typer.Option(min=2, help="Samples a row (10,000 images, 2,000 points).")
     ] = None,
     nfe: Annotated[list[int] | None, typer.Option(help="Only these; may be repeated.")] = None,
     guidance: Annotated[
@@ -147,6 +151,8 @@ def evaluate(
         ):
             rows.append(report.as_dict(row))
             print(loaded.name, json.dumps(rows[-1]), flush=True)
+        if not rows:
+            raise ValueError(f"{loaded.name} can be measured at none of these NFE and CFG weights")
         measured[loaded.name] = report.summary(loaded) | {"rows": rows}
         if write:
             where = Path(name) if folder else checkpoints.folders()[name]

@@ -11,10 +11,11 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0, le=20)]
 MAX_STEPS = 1000
+MAX_ATTENTION = 1024  # pixels at the level that has attention
 
 
 class Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class UNetConfig(Strict):
@@ -102,6 +103,7 @@ class Recipe(Schedule):
             raise ValueError("meanflow needs 'meanflow' options and a net with 'end_time'")
         if self.start_from_teacher and self.teacher is None:
             raise ValueError("'start_from_teacher' needs a 'teacher'")
+        check_guidance(self)
         return self
 
 
@@ -121,7 +123,7 @@ class ModelConfig(Strict):
     method: MethodName
     data: Name
     shape: tuple[Annotated[int, Field(ge=1, le=256)], ...] = Field(min_length=1, max_length=3)
-    classes: tuple[str, ...] = Field(max_length=1000)
+    classes: tuple[str, ...] = Field(min_length=1, max_length=1000)
     mean: float = 0.5
     std: float = Field(0.5, gt=0)
     net: NetConfig
@@ -129,6 +131,7 @@ class ModelConfig(Strict):
     sigma_min: float = Field(0.0, ge=0, lt=1)
     guidance: tuple[Weight, Weight] = (1.0, 1.0)
     defaults: Defaults
+    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
     recipe: Recipe | None = None
     training: dict[str, Any] = {}
     results: dict[str, Any] = {}
@@ -143,9 +146,25 @@ class ModelConfig(Strict):
             grain = self.net.patch * 2 ** (len(self.net.widths) - 1)
             if self.shape[1] % grain or self.shape[2] % grain:
                 raise ValueError(f"height and width must be divisible by {grain} for this 'unet'")
+            if self.shape[1] * self.shape[2] > MAX_ATTENTION * grain**2:
+                raise ValueError(f"the coarsest level must have at most {MAX_ATTENTION} pixels")
         if self.method == "meanflow" and not self.net.end_time:
             raise ValueError("a meanflow network has 'end_time'")
+        check_guidance(self)
+        if not self.guidance[0] <= self.defaults.guidance <= self.guidance[1]:
+            raise ValueError("the default weight must lie in the range of 'guidance'")
         return self
+
+
+def check_guidance(config: Recipe | ModelConfig) -> None:
+    """ValueError unless the range of CFG weights is one that the network can answer."""
+    low, high = config.guidance
+    if low > high:
+        raise ValueError("'guidance' must be [low, high]")
+    if config.net.guidance and low < 1:
+        raise ValueError("a network with the weight as input takes weights of at least 1")
+    if config.method != "flow-matching" and not config.net.guidance and (low, high) != (1, 1):
+        raise ValueError(f"{config.method} is guided only by a net with the input 'guidance'")
 
 
 def parse(kind: type[Strict], text: str, source: str) -> Any:
@@ -177,6 +196,8 @@ def set_value(content: dict[str, Any], change: str) -> None:
     *folders, leaf = key.split(".")
     for folder in folders:
         content = content.setdefault(folder, {})
+        if not isinstance(content, dict):
+            raise ValueError(f"'{folder}' in '{change}' is no group of settings")
     try:
         content[leaf] = json.loads(text)
     except json.JSONDecodeError:

@@ -14,6 +14,7 @@ from flowdemo.noise import noise
 from flowdemo.solvers import SOLVERS, Path, SolverError, grid, integrate, integrate_adaptive
 
 MAX_EVALUATIONS = {"image": 400_000, "points": 20_000_000}  # network evaluations x samples
+MAX_SAMPLES = {"image": 4096, "points": 200_000}
 MAX_STATES = 25_000_000  # numbers in a kept trajectory
 TOLERANCES = (1e-6, 1e-1)
 DEFAULT_TOLERANCE = 1e-3
@@ -79,8 +80,9 @@ def sample(
     alone. Without `keep_trajectory` only its two ends are kept. ValueError says what cannot be done;
     `watch` hears before every evaluation how many rows were evaluated, and may raise to stop the run.
     """
-    budget = max_evaluations or MAX_EVALUATIONS["image" if is_image(model) else "points"]
-    within("n", n, (1, budget))
+    kind = kind_of(model)
+    budget = max_evaluations or MAX_EVALUATIONS[kind]
+    within("n", n, (1, MAX_SAMPLES[kind]))
     within("seed", seed, (0, 2**63 - 1))
     plan = checked(model, guidance, solver or model.config.defaults.solver, steps, tolerance)
     check_work(model, plan, n, budget, keep_trajectory)
@@ -157,15 +159,16 @@ def default_steps(model: Model, solver: str) -> int:
 
 def check_work(model: Model, plan: Plan, n: int, budget: int, keep: bool) -> None:
     """ValueError if a fixed-step run is larger than the engine allows; `Counter` sees to the others."""
-    if plan.steps is None:
-        return
-    work = n * plan.steps * evaluations_per_step(model, plan.solver, plan.guidance)
+    work = n
+    if plan.steps is not None:
+        work *= plan.steps * evaluations_per_step(model, plan.solver, plan.guidance)
     if work > budget:
         raise ValueError(
             f"{work} network evaluations (samples x steps x evaluations) exceed the limit of "
             f"{budget}; choose fewer samples or steps"
         )
-    if keep and n * (plan.steps + 1) * torch.Size(model.config.shape).numel() > MAX_STATES:
+    states = 101 if plan.steps is None else plan.steps + 1  # an adaptive run: a guess
+    if keep and n * states * torch.Size(model.config.shape).numel() > MAX_STATES:
         raise ValueError("the trajectory is too large to keep; choose fewer samples or steps")
 
 
@@ -173,6 +176,11 @@ def evaluations_per_step(model: Model, solver: str, guidance: float) -> int:
     """Network evaluations that a fixed step of a guided sample costs."""
     twice = guidance != 1 and not model.config.net.guidance
     return (1 if solver == AVERAGE else SOLVERS[solver].evaluations) * (2 if twice else 1)
+
+
+def kind_of(model: Model) -> str:
+    """The key of the limits: "image" or "points"."""
+    return "image" if is_image(model) else "points"
 
 
 def is_image(model: Model) -> bool:

@@ -2,12 +2,15 @@
 
 import os
 
+LIMITS = {"image": (20_000, 200_000), "points": (1_000_000, 20_000_000)}
+
 
 def is_public() -> bool:
     """Whether strangers use this app: FLOWDEMO_PUBLIC, else on a Hugging Face Space."""
     return os.environ.get("FLOWDEMO_PUBLIC", "1" if "SPACE_ID" in os.environ else "0") == "1"
 
 
-def max_evaluations() -> int:
-    """Network evaluations times samples that one request of a visitor may cost."""
-    return 20_000 if is_public() else 200_000
+def max_evaluations(kind: str) -> int:
+    """Network evaluations times samples ("image" or "points") that a visitor's request may cost."""
+    public, local = LIMITS[kind]
+    return public if is_public() else local

@@ -42,7 +42,7 @@ def make_model(data="moons", method="flow-matching", guidance_input=False, **def
         mean=info.mean,
         std=info.std,
         net=net_config,
-        guidance=(1.0, 4.0),
+        guidance=(1.0, 4.0) if method == "flow-matching" or guidance_input else (1.0, 1.0),
         defaults=Defaults(
             **({"solver": "average" if end_time else "euler", "steps": 2} | defaults)
         ),

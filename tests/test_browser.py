@@ -116,6 +116,7 @@ def test_the_picture_of_a_one_step_model_follows_the_slider(page):
     page.wait_for_function("old => document.querySelector('#player canvas').toDataURL() != old",
                            arg=before, timeout=LONG)  # fmt: skip
     assert number(page, "NFE") == "1"
+    expect(page.locator("#numbers")).not_to_contain_text("…", timeout=LONG)
 
 
 def test_the_class_is_the_one_chosen_and_stop_stops(page):
@@ -127,6 +128,9 @@ def test_the_class_is_the_one_chosen_and_stop_stops(page):
     expect(page.locator("#status")).to_contain_text("evaluations done", timeout=LONG)
     page.locator("#stop").click()
     expect(page.locator("#status")).to_contain_text("Stopped", timeout=LONG)
+    page.wait_for_timeout(1500)
+    expect(page.locator("#status")).to_contain_text("Stopped")  # nothing goes on
+    assert number(page, "NFE") != "200"
 
 
 def test_an_adaptive_solver_shows_a_tolerance_and_no_steps(page):
@@ -161,10 +165,11 @@ def test_a_link_brings_the_same_picture_back(page, browser):
 def test_a_broken_link_says_so(browser, url):
     context = browser.new_context()
     page = context.new_page()
-    page.goto(f"{url}?model=nothing")
+    page.goto(f"{url}?model=<img id=injected src=x>")
     expect(page.locator("#status")).to_contain_text(
         "The link cannot be used: no model", timeout=LONG
     )
+    assert page.locator("#injected").count() == 0
     context.close()
 
 

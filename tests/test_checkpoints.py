@@ -1,5 +1,6 @@
 """Checkpoints: saved is loaded, broken or hostile is refused, and nothing is half-written."""
 
+import hashlib
 import json
 import resource
 import struct
@@ -13,6 +14,7 @@ from safetensors.torch import load_file, save_file
 import flowdemo
 from flowdemo import checkpoints
 from flowdemo.checkpoints import CARD, CONFIG, WEIGHTS, load_folder, save
+from flowdemo.config import ModelConfig
 from flowdemo.sampling import sample
 from tests.conftest import make_model
 
@@ -21,9 +23,11 @@ from tests.conftest import make_model
 @pytest.mark.parametrize("method", ["flow-matching", "reflow", "meanflow"])
 def test_a_loaded_model_is_the_saved_one_up_to_float16(tmp_path, data, method):
     model = make_model(data, method, guidance_input=method != "flow-matching")
+    tmp_path = tmp_path / model.name
     save(model, tmp_path)
     loaded = load_folder(tmp_path)
-    assert loaded.config == model.config
+    digest = hashlib.sha256((tmp_path / WEIGHTS).read_bytes()).hexdigest()
+    assert loaded.config == model.config.model_copy(update={"sha256": digest})
     assert {p.dtype for p in loaded.net.parameters()} == {torch.float32}
     for a, b in zip(loaded.net.parameters(), model.net.parameters(), strict=True):
         assert torch.equal(a, b.half().float())
@@ -51,7 +55,8 @@ def test_a_name_is_never_a_path_and_a_path_is_a_folder(trained):
     save(model, trained / "place")
     with pytest.raises(ValueError, match="no model"):
         flowdemo.load(str(trained / "place"))
-    assert flowdemo.load(trained / "place").name == model.name
+    assert flowdemo.load(trained / "place").name == "place"
+    assert flowdemo.load("place").config.method == model.config.method
     with pytest.raises(ValueError, match=r"no model '../x'; there are: .*place"):
         flowdemo.load("../x")
 
@@ -82,6 +87,14 @@ def broken(tmp_path, **changes):
         ({"shape": [10**9, 10**9, 10**9]}, "shape"),
         ({"std": 0}, "std"),
         ({"classes": ["x"] * 2000}, "classes"),
+        ({"classes": []}, "classes"),
+        ({"data": "secrets"}, "not a known data set"),
+        ({"data": "mnist"}, "not a known data set"),
+        ({"defaults__solver": "magic"}, "defaults.solver"),
+        ({"guidance": [4, 1]}, "low, high"),
+        ({"defaults__guidance": 9}, "default weight"),
+        ({"method": "reflow"}, "guided only by a net with the input"),
+        ({"sha256": "0" * 64}, "is not the file"),
         ({"surprise": 1}, "surprise"),
         ({"name": "../../etc/passwd"}, "name"),
     ],
@@ -90,6 +103,21 @@ def test_a_wrong_or_hostile_config_is_refused_in_one_line(tmp_path, changes, mes
     with pytest.raises(ValueError, match=message) as error:
         load_folder(broken(tmp_path, **changes))
     assert "\n" not in str(error.value) and str(tmp_path) in str(error.value)
+
+
+def test_attention_over_a_huge_picture_is_refused():
+    net = {"kind": "unet", "widths": [8], "patch": 1}
+    fields = make_model("mnist").config.model_dump() | {"net": net, "shape": [1, 256, 256]}
+    with pytest.raises(ValueError, match="coarsest level"):
+        ModelConfig.model_validate(fields)
+
+
+def test_weights_of_another_kind_are_refused(tmp_path):
+    save(make_model(), tmp_path)
+    tensors = {k: v.to(torch.int64) for k, v in load_file(tmp_path / WEIGHTS).items()}
+    save_file(tensors, tmp_path / WEIGHTS)
+    with pytest.raises(ValueError, match="must hold F16, BF16 or F32, not I64"):
+        load_folder(tmp_path)
 
 
 def test_what_is_no_checkpoint_is_refused(tmp_path):
@@ -122,8 +150,9 @@ def test_a_missing_or_renamed_tensor_is_named(tmp_path):
 
 def test_a_huge_network_is_refused_before_it_is_allocated(tmp_path):
     """The largest sizes the schema allows, in a process that may not have the memory for them."""
-    net = {"kind": "unet", "widths": [512] * 5, "blocks": 4, "dim": 1024}
-    broken(tmp_path, net=net, shape=[1, 256, 256], data="mnist")
+    net = {"kind": "unet", "widths": [512] * 3, "blocks": 4, "dim": 1024}
+    classes = [str(i) for i in range(10)]
+    broken(tmp_path, net=net | {"patch": 1}, shape=[1, 28, 28], data="mnist", classes=classes)
     code = (
         "import sys, resource; from pathlib import Path; from flowdemo.checkpoints import load_folder\n"
         "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"

@@ -79,7 +79,14 @@ def test_json_prints_what_was_asked_and_what_it_cost(run):
     code, out, _ = run("sample", "small-moons", *arguments)
     made = json.loads(out)
     assert code == 0 and made["nfe"] == 24 and made["seconds"] > 0 and made["straightness"] > 0
-    assert (made["model"], made["solver"], made["steps"]) == ("moons-flow-matching", "rk4", 3)
+    assert (made["model"], made["solver"], made["steps"]) == ("small-moons", "rk4", 3)
+
+
+def test_many_samples_need_no_trajectory(run, tmp_path):
+    assert (
+        run("sample", "small-mnist", "--n", 1000, "--steps", 40, "--out", tmp_path / "a.npz")[0]
+        == 0
+    )
 
 
 def test_an_adaptive_solver_takes_a_tolerance(run):
@@ -92,11 +99,14 @@ def test_an_adaptive_solver_takes_a_tolerance(run):
     assert loose["nfe"] < tight["nfe"]
 
 
-def test_models_lists_what_is_there(run):
+def test_models_lists_what_is_there(run, trained):
     rows = json.loads(run("models", "--json")[1])
     mine = {row["name"]: row for row in rows if row["where"] == "trained here"}
     assert mine["small-mnist"]["method"] == "meanflow" and mine["small-mnist"]["data"] == "mnist"
-    assert "small-moons" in run("models")[1]
+    (trained / "bad").mkdir()
+    (trained / "bad" / "config.json").write_text("{}")
+    listed = run("models")[1]
+    assert "small-moons" in listed and "bad" in listed and "broken: " in listed
 
 
 @pytest.mark.parametrize(
@@ -147,7 +157,7 @@ def test_evaluate_measures_and_writes_what_it_measured(run, trained):
     assert [(row["nfe"], row["n"]) for row in rows] == [(2, 50), (4, 50)]  # merged
     assert (
         rows[1]["wasserstein_2"]
-        == json.loads(path.read_text())["moons-flow-matching"]["rows"][0]["wasserstein_2"]
+        == json.loads(path.read_text())["small-moons"]["rows"][0]["wasserstein_2"]
     )
     card = (trained / "small-moons" / "README.md").read_text()
     assert f"| {rows[0]['wasserstein_2']:.3f} | 50 |" in card

@@ -31,6 +31,8 @@ def test_a_shipped_checkpoint_is_small_whole_and_made_by_its_recipe(name):
     config = read_config(folder)
     assert config.name == name and load_folder(folder).net is not None
     assert config.recipe == read_recipe(name)
+    assert config.training["images_seen"] == config.recipe.steps * config.recipe.batch_size
+    assert config.sha256 is not None
     assert (folder / CARD).read_text() == card(config)
     assert all(row["n"] > 0 for row in config.results["rows"])
 
@@ -46,7 +48,7 @@ def test_a_measured_number_is_measured_again(name, monkeypatch):
     if model.config.data == "mnist":
         assert again.class_accuracy == pytest.approx(row["class_accuracy"], abs=0.06)
     else:
-        assert again.wasserstein_2 == pytest.approx(row["wasserstein_2"], abs=0.25)
+        assert again.wasserstein_2 == pytest.approx(row["wasserstein_2"], abs=0.1)
 
 
 @pytest.mark.parametrize("method", ["flow-matching", "reflow", "meanflow"])

@@ -10,11 +10,11 @@ from gradio_client import Client
 from PIL import Image
 from plotly.graph_objects import Figure
 
-from flowdemo.checkpoints import load
+from flowdemo.checkpoints import folders, load, save
 from flowdemo.methods import METHODS
 from flowdemo.sampling import sample
 from flowdemo.ui import app, controls
-from flowdemo.ui.generate import Choice, View, choice_from, is_live, measured, run
+from flowdemo.ui.generate import Choice, View, choice_from, default_choice, is_live, measured, run
 from flowdemo.ui.player import payload
 from flowdemo.ui.work import Stopped, in_background
 
@@ -39,7 +39,7 @@ def test_a_run_ends_in_a_view_of_its_samples():
 def test_the_straightness_follows_the_picture():
     choice = replace(DIGITS, n=2)
     view = last(choice)
-    *_, numbers = measured(choice, view.samples)
+    *_, numbers = measured(view.samples)
     assert "…" in view.numbers and "…" not in numbers
 
 
@@ -72,14 +72,29 @@ def test_a_public_app_allows_less(monkeypatch):
     assert controls.properties(DIGITS)["n"]["maximum"] == 32
 
 
+@pytest.mark.parametrize("name", list(folders()))
+def test_every_model_opens_with_a_run_that_a_public_app_allows(name, monkeypatch):
+    monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
+    choice = default_choice(name)
+    assert len(last(replace(choice, guidance=2.0)).samples.labels) == choice.n
+
+
+def test_a_broken_checkpoint_does_not_keep_the_app_from_starting(trained):
+    folder = trained / "mnist-meanflow"
+    save(load("mnist-meanflow"), folder)
+    assert controls.first_choice().model == "mnist-meanflow"
+    (folder / "model.safetensors").unlink()
+    assert controls.first_choice().model != "mnist-meanflow"
+
+
 def test_what_a_model_does_not_offer_cannot_be_chosen():
-    flow = controls.properties(controls.default_choice("mnist-flow-matching"))
-    mean = controls.properties(controls.default_choice("mnist-meanflow"))
+    flow = controls.properties(default_choice("mnist-flow-matching"))
+    mean = controls.properties(default_choice("mnist-meanflow"))
     assert "average" not in flow["solver"]["choices"] and "average" in mean["solver"]["choices"]
     assert flow["steps"]["visible"] and not flow["tolerance"]["visible"]
     adaptive = controls.properties(Choice("mnist-flow-matching", solver="dopri5", steps=None))
     assert adaptive["tolerance"]["visible"] and not adaptive["steps"]["visible"]
-    assert controls.properties(controls.default_choice("moons-reflow"))["label"]["choices"] == [
+    assert controls.properties(default_choice("moons-reflow"))["label"]["choices"] == [
         "all", "upper", "lower", "any",
     ]  # fmt: skip
 

@@ -32,8 +32,9 @@ def fit(data: str, schedule: Schedule = SCHEDULE) -> Iterator[Progress]:
     """Trains on the training set; writes the folder at the end."""
     info = dataset(data)
     pixels, labels = pixels_of(data, "train")
-    torch.manual_seed(schedule.seed)  # for the initialisers
-    nets = [Classifier(info.shape[0], len(info.classes)) for _ in range(2)]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(schedule.seed)  # the initialisers know no other generator
+        nets = [Classifier(info.shape[0], len(info.classes)) for _ in range(2)]
     state = start(schedule, *nets, torch.device("cpu"))
 
     def draw(generator: Generator) -> Batch:

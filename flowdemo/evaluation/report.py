@@ -17,7 +17,7 @@ from flowdemo.noise import noise
 from flowdemo.sampling import Samples, evaluations_per_step, is_image, sample
 
 NFES, GUIDANCES = (1, 2, 4, 8, 16, 50), (1.0, 2.0)
-SEED, BATCH, IMAGES, POINTS = 20_000_000, 500, 10_000, 2_000
+SEED, BATCH, IMAGES, POINTS = 20_000_000, 100, 10_000, 2_000
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,8 @@ class MeanFlow:
     def velocity(self, net: nn.Module, x_t: Tensor, u_t: Tensor, t: Tensor, batch: Batch) -> Tensor:
         """The velocity that the identity starts from: the teacher's, or u_t with own guidance."""
         if self.teacher is not None:
-            return self.teacher(x_t, t, batch.label, batch.guidance).to(x_t)
+            w = torch.ones_like(t) if batch.guidance is None else batch.guidance
+            return self.teacher(x_t, t, batch.label, w).to(x_t)
         if batch.guidance is None or not (guided := batch.guidance != 1).any():
             return u_t
         return self_guided(net, x_t, u_t, t, batch, guided)

@@ -10,7 +10,7 @@ GROUPS = 8
 
 
 class Norm(nn.GroupNorm):
-    """Group normalisation in float32, also under autocast.
+    """Group normalisation in the precision of its weights, also under autocast.
 
     In bfloat16 its forward-mode derivative comes out as float32, which the next layer refuses.
     """
@@ -19,7 +19,7 @@ class Norm(nn.GroupNorm):
         super().__init__(GROUPS, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.float())
+        return super().forward(x.to(self.weight.dtype))
 
 
 class ResBlock(nn.Module):

@@ -1,6 +1,9 @@
 """A recipe from start to checkpoint: what the command line and the app both run."""
 
 import json
+import platform
+import re
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,9 +51,13 @@ def run_recipe(
     if work.exists() and not resume:
         raise ValueError(f"{folder} has a started run; add --resume, or remove {work}")
     state = prepare(recipe, teacher, device)
+    finished(recipe, state, teacher)  # a recipe that gives no valid model fails now, not at the end
+    same_recipe(recipe, work / "recipe.json")
     load_state(state, work)
     if recipe.pairs:
+        began = time.perf_counter()
         yield from (PairsProgress(*made) for made in make_pairs(recipe, teacher, work))
+        state.seconds += time.perf_counter() - began
     coupling = coupling_of(recipe, work)
     empty, saved = len(dataset(recipe.data).classes), state.seconds
     cut_log(work / "log.jsonl", state.step)
@@ -64,6 +71,16 @@ def run_recipe(
         yield progress
     save_state(state, work)
     save(finished(recipe, state, teacher), folder)
+
+
+def same_recipe(recipe: Recipe, file: Path) -> None:
+    """Keeps the recipe beside the run; ValueError if the run was started with another one."""
+    text = recipe.model_dump_json(indent=1)
+    if file.is_file() and file.read_text() != text:
+        raise ValueError(
+            f"the run was started with another recipe: see {file}, or remove its folder"
+        )
+    write_file(file, lambda path: path.write_text(text))
 
 
 def prepare(recipe: Recipe, teacher: Model | None, device: torch.device) -> State:
@@ -128,7 +145,10 @@ def machine(device: torch.device) -> str:
     """What trained it, in words."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{torch.get_num_threads()} CPU threads"
+    info = Path("/proc/cpuinfo")
+    names = re.findall(r"model name\s*: (.*)", info.read_text()) if info.is_file() else []
+    name = names[0] if names else platform.processor() or "CPU"
+    return f"{name}, {torch.get_num_threads()} thread(s)"
 
 
 def write_log(path: Path, progress: Progress) -> None:
@@ -142,5 +162,7 @@ def write_log(path: Path, progress: Progress) -> None:
 def cut_log(path: Path, step: int) -> None:
     """Drops the lines of steps that a resumed run will do again."""
     if path.is_file():
-        lines = [x for x in path.read_text().splitlines() if json.loads(x)["step"] <= step]
+        # A killed run may have left half a line.
+        whole = [x for x in path.read_text().splitlines() if x.endswith("}")]
+        lines = [x for x in whole if json.loads(x)["step"] <= step]
         write_file(path, lambda draft: draft.write_text("".join(f"{x}\n" for x in lines)))

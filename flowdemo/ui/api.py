@@ -1,18 +1,17 @@
 """The HTTP endpoints, with the names and arguments of the command line."""
 
 import json
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from flowdemo import checkpoints, exports
 from flowdemo.evaluation.report import straightness_of
-from flowdemo.sampling import parse_label, sample
+from flowdemo.sampling import kind_of, parse_label, sample
 from flowdemo.settings import max_evaluations
 from flowdemo.ui.generate import load
 from flowdemo.ui.generate_tab import LANE
+from flowdemo.ui.work import fresh_folder, spoken
 
 
 def build() -> None:
@@ -47,25 +46,25 @@ def generate(
 
     An empty solver, 0 steps and tolerance 0 mean the model's own defaults.
     """
-    try:
+    with spoken():
         loaded = load(model)
         samples = sample(
             loaded,
-            n,
-            parse_label(label, loaded.config.classes),
-            guidance,
+            int(n or 0),
+            parse_label(label or "any", loaded.config.classes),
+            float(guidance or 0),
             solver or None,
             steps or None,
-            seed,
+            int(seed or 0),
             tolerance=tolerance or None,
-            max_evaluations=max_evaluations(),
+            max_evaluations=max_evaluations(kind_of(loaded)),
         )
-    except ValueError as error:
-        raise gr.Error(str(error), print_exception=False) from error
-    folder = Path(tempfile.mkdtemp(prefix="flowdemo-"))
     made = samples.settings | {"nfe": samples.nfe, "seconds": samples.seconds}
     made |= {"straightness": straightness_of(loaded, samples)}
-    return exports.export_all(samples, folder, model), json.loads(json.dumps(made))
+    with spoken():
+        return exports.export_all(samples, fresh_folder(), loaded.name), json.loads(
+            json.dumps(made)
+        )
 
 
 def models() -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from flowdemo.methods import METHODS
 from flowdemo.sampling import DEFAULT_TOLERANCE, default_steps, is_adaptive, is_image
 from flowdemo.settings import is_public
 from flowdemo.ui import text
-from flowdemo.ui.generate import ALL, ANY, Choice, load
+from flowdemo.ui.generate import ALL, ANY, Choice, default_choice, load
 
 TOLERANCES = [1e-2, 1e-3, 1e-4, 1e-5]
 
@@ -56,23 +56,14 @@ def catalogue() -> dict[str, dict[str, list[str]]]:
 
 
 def first_choice() -> Choice:
-    """What the app opens with: one-step digits where they are, else any model there is."""
-    names = list(checkpoints.folders())
-    name = "mnist-meanflow" if "mnist-meanflow" in names else names[0]
-    return default_choice(name)
-
-
-def default_choice(name: str) -> Choice:
-    """The model's own defaults."""
-    model = load(name)
-    own = model.config.defaults
-    return Choice(
-        name,
-        n=16 if is_image(model) else 500,
-        guidance=own.guidance,
-        solver=own.solver,
-        steps=own.steps,
-    )
+    """What the app opens with: one-step digits where they are, else any model that loads."""
+    names = sorted(checkpoints.folders(), key=lambda name: name != "mnist-meanflow")
+    for name in names:
+        try:
+            return default_choice(name)
+        except (ValueError, OSError):
+            continue  # a broken checkpoint must not keep the app from starting
+    raise ValueError("there is no model here that can be loaded")
 
 
 def properties(choice: Choice) -> dict[str, dict[str, Any]]:
@@ -99,7 +90,11 @@ def properties(choice: Choice) -> dict[str, dict[str, Any]]:
         },
         "solver": {"choices": list(model.solvers), "value": choice.solver},
         "steps": {"value": choice.steps or default_steps(model, "rk4"), "visible": not adaptive},
-        "tolerance": {"value": choice.tolerance or DEFAULT_TOLERANCE, "visible": adaptive},
+        "tolerance": {
+            "choices": sorted({*TOLERANCES, choice.tolerance or DEFAULT_TOLERANCE}, reverse=True),
+            "value": choice.tolerance or DEFAULT_TOLERANCE,
+            "visible": adaptive,
+        },
         "seed": {"value": choice.seed},
         "data": {
             "choices": [(title_of(name), name) for name in models],
@@ -128,7 +123,7 @@ def build(choice: Choice) -> Controls:
     guidance = gr.Slider(label="CFG weight", step=0.1, elem_id="guidance", **p["guidance"])
     solver = gr.Dropdown(label="Solver", elem_id="solver", **p["solver"])
     steps = gr.Slider(1, 200, step=1, precision=0, label="Steps", elem_id="steps", **p["steps"])
-    tolerance = gr.Dropdown(TOLERANCES, label="Tolerance", elem_id="tolerance", **p["tolerance"])
+    tolerance = gr.Dropdown(label="Tolerance", elem_id="tolerance", **p["tolerance"])
     n = gr.Slider(step=1, precision=0, label="Samples", elem_id="n", **p["n"])
     seed = gr.Number(label="Seed", precision=0, minimum=0, elem_id="seed", **p["seed"])
     return Controls(model, n, label, guidance, solver, steps, tolerance, seed, data, method, hint)

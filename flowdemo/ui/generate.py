@@ -21,6 +21,7 @@ from flowdemo.sampling import (
     evaluations_per_step,
     is_adaptive,
     is_image,
+    kind_of,
     parse_label,
     sample,
 )
@@ -69,8 +70,9 @@ def model_of(name: str, revision: tuple) -> Model:
 def load(name: str) -> Model:
     """The model of that name as it is on disk now."""
     folder = checkpoints.folders().get(name)
-    stamp = (folder / checkpoints.WEIGHTS).stat() if folder else None
-    return model_of(name, (str(folder), stamp and stamp.st_mtime_ns))
+    weights = folder / checkpoints.WEIGHTS if folder else None
+    there = weights is not None and weights.is_file()
+    return model_of(name, (str(folder), weights.stat().st_mtime_ns if there else None))
 
 
 def run(choice: Choice) -> Iterator[str | View]:
@@ -85,14 +87,15 @@ def run(choice: Choice) -> Iterator[str | View]:
     yield view_of(model, choice, progress)
 
 
-def measured(choice: Choice, samples: Samples) -> Iterator[str | None]:
+def measured(samples: Samples) -> Iterator[str | None]:
     """None while it works, then the numbers of a run with its straightness.
 
-    That takes 251 evaluations, so only the first eight samples are followed.
+    That takes 251 evaluations (twice that with two-evaluation guidance), so only the first eight
+    samples are followed.
     """
-    model = load(choice.model)
+    model = load(samples.settings["model"])
     for straight in in_background(lambda watch: straightness_of(model, samples, 8, watch)):
-        yield None if isinstance(straight, int) else numbers(model, choice, samples, straight)
+        yield None if isinstance(straight, int) else numbers(model, samples, straight)
 
 
 def draw(model: Model, choice: Choice, watch: Any) -> Samples:
@@ -108,7 +111,7 @@ def draw(model: Model, choice: Choice, watch: Any) -> Samples:
         choice.seed,
         tolerance=choice.tolerance if adaptive else None,
         watch=watch,
-        max_evaluations=max_evaluations(),
+        max_evaluations=max_evaluations(kind_of(model)),
     )
 
 
@@ -118,7 +121,7 @@ def view_of(model: Model, choice: Choice, samples: Samples) -> View:
         samples=samples,
         picture=picture(samples),
         film=payload(samples),
-        numbers=numbers(model, choice, samples),
+        numbers=numbers(model, samples),
         trajectories=trajectories(model, samples),
         rates=plots.speed_and_turning(
             samples.trajectory.states.numpy(),
@@ -155,20 +158,20 @@ def trajectories(model: Model, samples: Samples, most: int = 100) -> Figure:
     )
 
 
-def numbers(model: Model, choice: Choice, samples: Samples, straight: float | None = None) -> str:
+def numbers(model: Model, samples: Samples, straight: float | None = None) -> str:
     """The numbers of a run as HTML; each one unit, one place."""
-    ms = 1000 * samples.seconds
+    ms, n = 1000 * samples.seconds, len(samples.labels)
     cells = {
         "NFE": f"{samples.nfe:g}",
         "steps": str(len(samples.trajectory.times) - 1),
         "time": f"{ms:.0f} ms" if ms < 10_000 else f"{ms / 1000:.1f} s",
-        "per sample": f"{ms / choice.n:.1f} ms",
+        "per sample": f"{ms / n:.1f} ms",
         "straightness": "…" if straight is None else f"{straight:.3f}",
     }
-    if (referee := judge(model.config.data)) and choice.label != ANY:
+    if (referee := judge(model.config.data)) and (samples.labels < model.empty).all():
         right = (referee.look(samples.images)[1] == samples.labels).sum().item()
-        cells["accuracy"] = f"{right}/{choice.n}"
-    cells |= {"seed": str(choice.seed), "weights": model.revision}
+        cells["accuracy"] = f"{right}/{n}"
+    cells |= {"seed": str(samples.settings["seed"]), "weights": model.revision}
     rows = (
         f'<div><dt>{key}</dt><dd class="fd-{key.split()[0]}">{html.escape(value)}</dd></div>'
         for key, value in cells.items()
@@ -179,26 +182,28 @@ def numbers(model: Model, choice: Choice, samples: Samples, straight: float | No
 
 def link(choice: Choice, samples: Samples) -> str:
     """A link that brings the same picture back."""
+    choice = replace(
+        choice, steps=samples.settings["steps"], tolerance=samples.settings["tolerance"]
+    )
     fields = {key: value for key, value in vars(choice).items() if value is not None}
     query = urlencode(fields | {"rev": samples.settings["revision"]})
     return f'<div class="fd-link"><a href="?{html.escape(query)}">Link to this picture</a></div>'
 
 
+def default_choice(name: str) -> Choice:
+    """The model's own defaults."""
+    model = load(name)
+    own = model.config.defaults
+    n = 16 if is_image(model) else 500
+    return Choice(name, n=n, guidance=own.guidance, solver=own.solver, steps=own.steps)
+
+
 def choice_from(query: dict[str, str]) -> Choice:
-    """The choice of a link; ValueError where a value is no number."""
-    choice = Choice(query["model"], solver=query.get("solver", "average"))
-    kinds = {
-        "n": int,
-        "label": str,
-        "guidance": float,
-        "steps": int,
-        "tolerance": float,
-        "seed": int,
-    }
+    """The choice of a link, the model's defaults where it is silent; ValueError for a wrong value."""
+    kinds = {"n": int, "label": str, "guidance": float, "seed": int}
+    kinds |= {"solver": str, "steps": int, "tolerance": float}
     given = {key: kind(query[key]) for key, kind in kinds.items() if key in query}
-    return (
-        replace(choice, steps=None, **given) if "steps" not in given else replace(choice, **given)
-    )
+    return replace(default_choice(query["model"]), **given)
 
 
 def is_live(choice: Choice) -> bool:

@@ -1,10 +1,9 @@
 """The layout and the wiring of the Generate tab."""
 
+import html
 import secrets
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,9 +11,19 @@ import gradio as gr
 from flowdemo import exports
 from flowdemo.sampling import Samples
 from flowdemo.ui import controls, text
-from flowdemo.ui.controls import Controls, catalogue, default_choice, first_choice, moved, updates
-from flowdemo.ui.generate import Choice, View, choice_from, is_live, load, measured, run
+from flowdemo.ui.controls import Controls, catalogue, first_choice, moved, updates
+from flowdemo.ui.generate import (
+    Choice,
+    View,
+    choice_from,
+    default_choice,
+    is_live,
+    load,
+    measured,
+    run,
+)
 from flowdemo.ui.player import player
+from flowdemo.ui.work import fresh_folder, spoken
 
 LANE = {"concurrency_limit": 1, "concurrency_id": "model"}  # one run at a time on two cores
 MEASURE = {"concurrency_limit": 1, "concurrency_id": "measure"}
@@ -57,7 +66,7 @@ def build(demo: gr.Blocks) -> None:
                 gr.Markdown(text.RATES, elem_classes="fd-caption")
     with gr.Accordion("What am I seeing?", open=False):
         gr.Markdown(text.EXPLAIN)
-    made = gr.State(view.samples)
+    made = gr.State(view.samples, time_to_live=3600)
     outputs = [status, picture, film, numbers, trajectories, rates, link, caption, made]
     wire(demo, chosen, randomize, (go, stop), outputs)
     export.click(
@@ -83,44 +92,46 @@ def wire(demo: gr.Blocks, chosen: Controls, randomize: Any, buttons: Any, output
             change.success(press, values, outputs, show_progress="hidden", **PRIVATE, **LANE)
         )
     chosen.solver.input(show_solver, values, chosen.all, queue=False, **PRIVATE)
-    for control in (chosen.guidance, chosen.label, chosen.n, chosen.steps, chosen.seed):
+    sliders = (chosen.guidance, chosen.label, chosen.n, chosen.steps, chosen.seed)
+    moves = [
         control.input(
             follow, values, outputs, trigger_mode="always_last", show_progress="hidden",
             **PRIVATE, **LANE,
-        )  # fmt: skip
+        )
+        for control in sliders
+    ]  # fmt: skip
     opened = demo.load(open_link, None, [*chosen.all, status], **PRIVATE)
     runs.append(opened.success(linked, values, outputs, show_progress="hidden", **PRIVATE, **LANE))
     made, numbers = outputs[-1], outputs[3]
     measures = [
-        run.success(measure, [*values, made], numbers, show_progress="hidden", **PRIVATE, **MEASURE)
-        for run in runs
+        run.success(measure, [made], numbers, show_progress="hidden", **PRIVATE, **MEASURE)
+        for run in [*runs, *moves]
     ]
-    stop.click(
-        lambda: text.STOPPED, None, status, cancels=[*runs, *measures], queue=False, **PRIVATE
-    )
+    started = [*runs, *moves, *measures]
+    stop.click(lambda: text.STOPPED, None, status, cancels=started, queue=False, **PRIVATE)
     # A new run makes the numbers of the last one worthless.
-    gr.on([go.click, *(c.input for c in picked)], None, cancels=measures, **PRIVATE)
+    gr.on([go.click, *(c.input for c in (*picked, *sliders))], None, cancels=measures, **PRIVATE)
 
 
 def press(*values: Any) -> Iterator[list[Any]]:
     """A run as updates of the outputs; an error is one message and changes nothing."""
-    try:
+    with spoken():
         for state in run(choice_of(values)):
             yield [state, *[gr.skip()] * (OUTPUTS - 1)] if isinstance(state, str) else fields(state)
-    except (ValueError, OSError) as error:
-        raise gr.Error(str(error), print_exception=False) from error
 
 
 def follow(*values: Any) -> Iterator[list[Any]]:
     """The same while a control moves, for runs so cheap that they can follow it."""
-    yield from press(*values) if is_live(choice_of(values)) else [[gr.skip()] * OUTPUTS]
+    with spoken():
+        live = is_live(choice_of(values))
+    yield from press(*values) if live else [[gr.skip()] * OUTPUTS]
 
 
-def measure(*values: Any) -> Iterator[Any]:
+def measure(samples: Samples) -> Iterator[Any]:
     """The numbers with the straightness of the run that was just made."""
-    *choice, samples = values
-    for state in measured(choice_of(choice), samples):
-        yield gr.skip() if state is None else state
+    with spoken():
+        for state in measured(samples):
+            yield gr.skip() if state is None else state
 
 
 def fields(view: View) -> list[Any]:
@@ -146,17 +157,21 @@ def randomized(randomize: bool, seed: int | None) -> int:
 def choose(data: str, method: str, *values: Any) -> list[Any]:
     """The controls after a data set, a method or a checkpoint was chosen."""
     old, models = choice_of(values), catalogue()
-    methods = models[data]
-    names = methods.get(method) or next(iter(methods.values()))
-    return updates(moved(old, old.model if old.model in names else names[0]))
+    with spoken():
+        if data not in models:
+            raise ValueError(f"there is no model of '{data}' here any more")
+        methods = models[data]
+        names = methods.get(method) or next(iter(methods.values()))
+        return updates(moved(old, old.model if old.model in names else names[0]))
 
 
 def show_solver(*values: Any) -> list[Any]:
     """The controls after a solver was chosen: steps or tolerance, at the model's default."""
     choice = choice_of(values)
-    own = default_choice(choice.model)
-    steps = own.steps if choice.solver == own.solver else None
-    return updates(replace(choice, steps=steps))
+    with spoken():
+        own = default_choice(choice.model)
+        steps = own.steps if choice.solver == own.solver else None
+        return updates(replace(choice, steps=steps))
 
 
 def open_link(request: gr.Request) -> list[Any]:
@@ -175,7 +190,8 @@ def open_link(request: gr.Request) -> list[Any]:
             f"The link cannot be used: {error}",
         ]
     changed = query.get("rev") not in (None, model.revision)
-    note = text.OTHER_WEIGHTS.format(old=query.get("rev"), new=model.revision) if changed else ""
+    rev = html.escape(query.get("rev", ""))
+    note = text.OTHER_WEIGHTS.format(old=rev, new=model.revision) if changed else ""
     return [*updates(choice), note or text.IDLE]
 
 
@@ -190,6 +206,6 @@ def linked(request: gr.Request, *values: Any) -> Iterator[list[Any]]:
 
 def export_run(samples: Samples) -> Any:
     """PNG, GIF, WebP, NPZ and the settings of a run, in a new folder."""
-    folder = Path(tempfile.mkdtemp(prefix="flowdemo-"))
     stem = f"{samples.settings['model']}-seed-{samples.settings['seed']}"
-    return gr.update(value=exports.export_all(samples, folder, stem), visible=True)
+    with spoken():
+        return gr.update(value=exports.export_all(samples, fresh_folder(), stem), visible=True)
