@@ -116,13 +116,14 @@ def test_the_picture_of_a_one_step_model_follows_the_slider(page):
     page.wait_for_function("old => document.querySelector('#player canvas').toDataURL() != old",
                            arg=before, timeout=LONG)  # fmt: skip
     assert number(page, "NFE") == "1"
-    expect(page.locator("#numbers")).not_to_contain_text("…", timeout=LONG)
+    expect(page.locator("#numbers")).to_contain_text("\u2013")  # no straightness, and none to come
 
 
 def test_the_class_is_the_one_chosen_and_stop_stops(page):
     pick(page, "label", "7")
     expect(page.locator("#numbers")).to_contain_text("/16", timeout=LONG)
     pick(page, "method", "Flow matching")
+    expect(page.locator("#steps input[type=number]")).to_have_value("50", timeout=LONG)
     page.locator("#steps input[type=number]").fill("200")
     page.locator("#go").click()
     expect(page.locator("#status")).to_contain_text("evaluations done", timeout=LONG)

@@ -1,6 +1,7 @@
 """The Generate tab by its functions, and the app over HTTP."""
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from flowdemo.sampling import sample
 from flowdemo.ui import app, controls
 from flowdemo.ui.generate import Choice, View, choice_from, default_choice, is_live, measured, run
 from flowdemo.ui.player import payload
-from flowdemo.ui.work import Stopped, in_background
+from flowdemo.ui.work import Stopped, Switch, in_background
 
 DIGITS = Choice("mnist-meanflow", n=4)
 
@@ -33,7 +34,7 @@ def test_a_run_ends_in_a_view_of_its_samples():
     )
     assert view.picture.size == (4 * (4 * 29 - 1), 4 * 28)
     assert isinstance(view.trajectories, Figure) and isinstance(view.rates, Figure)
-    assert "<dd>1</dd>" in view.numbers and "…" in view.numbers  # NFE 1, straightness to come
+    assert ">1</dd>" in view.numbers and "…" in view.numbers  # NFE 1, straightness to come
 
 
 def test_the_straightness_follows_the_picture():
@@ -134,23 +135,42 @@ def test_the_player_gets_every_state_or_an_even_choice_with_both_ends():
     assert len(many["numbers"]) == 101 and many["numbers"][0] == 0 and many["numbers"][-1] == 400
 
 
-def test_closing_a_run_stops_its_work():
-    beats = []
+def endless(beats):
+    """Work that goes on until it is stopped, for ten seconds at most."""
 
     def work(watch):
-        for beat in range(10_000):
+        for beat in range(1000):
             watch(beat)
             beats.append(beat)
-            pause.wait(0.01)
+            time.sleep(0.01)
 
-    import threading  # noqa: PLC0415
+    return work
 
-    pause = threading.Event()
-    running = in_background(work, every=0.02)
+
+def test_closing_a_run_stops_its_work():
+    beats = []
+    running = in_background(endless(beats), every=0.02)
     next(running)
+    running.close()
+    time.sleep(0.1)
+    reached = len(beats)
+    time.sleep(0.1)
+    assert len(beats) == reached < 1000
+
+
+@pytest.mark.parametrize("action", ["stop", "begin"])
+def test_a_run_ends_when_it_is_stopped_or_another_begins(action):
+    switch, beats = Switch(), []
+    wanted = switch.wanted()
+    running = in_background(endless(beats), wanted, every=0.02)
+    next(running)
+    getattr(switch, action)()
     with pytest.raises(Stopped):
-        running.throw(Stopped)
-    assert len(beats) < 1000
+        list(running)
+    assert len(beats) < 1000 and not wanted()
+    assert switch.wanted()() == (
+        action == "begin"
+    )  # what waits is stopped too, what is new goes on
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +215,7 @@ def test_an_error_over_http_says_what_is_wrong_and_the_app_stays_up(server):
         client.predict(model="mnist-meanflow", label="11", api_name="/generate")
     with pytest.raises(Exception, match="choose fewer samples or steps"):
         client.predict(
-            model="mnist-meanflow", n=10_000, solver="rk4", steps=1000, api_name="/generate"
+            model="mnist-meanflow", n=4000, solver="rk4", steps=1000, api_name="/generate"
         )
     assert len(client.predict(api_name="/models")) >= 9
 

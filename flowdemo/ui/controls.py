@@ -118,10 +118,11 @@ def build(choice: Choice) -> Controls:
     data = gr.Radio(label="Data", elem_id="data", **p["data"])
     method = gr.Radio(label="Method", elem_id="method", **p["method"])
     hint = gr.Markdown(elem_classes="fd-caption", **p["hint"])
-    model = gr.Dropdown(label="Checkpoint", elem_id="model", **p["model"])
+    # Custom values: a fast hand may send the old choice just after the choices changed.
+    model = gr.Dropdown(allow_custom_value=True, label="Checkpoint", elem_id="model", **p["model"])
     label = gr.Radio(label="Class", elem_id="label", **p["label"])
     guidance = gr.Slider(label="CFG weight", step=0.1, elem_id="guidance", **p["guidance"])
-    solver = gr.Dropdown(label="Solver", elem_id="solver", **p["solver"])
+    solver = gr.Dropdown(allow_custom_value=True, label="Solver", elem_id="solver", **p["solver"])
     steps = gr.Slider(1, 200, step=1, precision=0, label="Steps", elem_id="steps", **p["steps"])
     tolerance = gr.Dropdown(label="Tolerance", elem_id="tolerance", **p["tolerance"])
     n = gr.Slider(step=1, precision=0, label="Samples", elem_id="n", **p["n"])

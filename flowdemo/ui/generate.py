@@ -1,7 +1,7 @@
 """The Generate tab: one model, one run, everything about it."""
 
 import html
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
@@ -31,6 +31,7 @@ from flowdemo.ui.player import payload
 from flowdemo.ui.work import in_background
 
 ANY, ALL = "any", "all"
+Wanted = Callable[[], bool]
 
 
 @dataclass(frozen=True)
@@ -75,26 +76,27 @@ def load(name: str) -> Model:
     return model_of(name, (str(folder), weights.stat().st_mtime_ns if there else None))
 
 
-def run(choice: Choice) -> Iterator[str | View]:
+def run(choice: Choice, wanted: Wanted = lambda: True) -> Iterator[str | View]:
     """Progress in words, then the view.
 
-    ValueError says what is wrong with the choice. Closing the iterator stops the work.
+    ValueError says what is wrong with the choice; `Stopped` that it is not wanted any more.
     """
     model = load(choice.model)
-    for progress in in_background(partial(draw, model, choice)):
+    for progress in in_background(partial(draw, model, choice), wanted):
         if isinstance(progress, int):
             yield f"{progress // choice.n} evaluations done ..."
     yield view_of(model, choice, progress)
 
 
-def measured(samples: Samples) -> Iterator[str | None]:
+def measured(samples: Samples, wanted: Wanted = lambda: True) -> Iterator[str | None]:
     """None while it works, then the numbers of a run with its straightness.
 
     That takes 251 evaluations (twice that with two-evaluation guidance), so only the first eight
     samples are followed.
     """
     model = load(samples.settings["model"])
-    for straight in in_background(lambda watch: straightness_of(model, samples, 8, watch)):
+    work = partial(straightness_of, model, samples, 8)
+    for straight in in_background(work, wanted):
         yield None if isinstance(straight, int) else numbers(model, samples, straight)
 
 
@@ -203,6 +205,8 @@ def choice_from(query: dict[str, str]) -> Choice:
     kinds = {"n": int, "label": str, "guidance": float, "seed": int}
     kinds |= {"solver": str, "steps": int, "tolerance": float}
     given = {key: kind(query[key]) for key, kind in kinds.items() if key in query}
+    if "tolerance" in given:
+        given.setdefault("steps", None)
     return replace(default_choice(query["model"]), **given)
 
 

@@ -3,6 +3,7 @@
 import html
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -23,12 +24,12 @@ from flowdemo.ui.generate import (
     run,
 )
 from flowdemo.ui.player import player
-from flowdemo.ui.work import fresh_folder, spoken
+from flowdemo.ui.work import Stopped, Switch, fresh_folder, spoken
 
 LANE = {"concurrency_limit": 1, "concurrency_id": "model"}  # one run at a time on two cores
 MEASURE = {"concurrency_limit": 1, "concurrency_id": "measure"}
 PRIVATE = {"api_visibility": "private"}
-OUTPUTS = 9  # what a run changes; see `fields`
+OUTPUTS, NUMBERS = 9, 3  # what a run changes, and where its numbers are; see `fields`
 
 
 def build(demo: gr.Blocks) -> None:
@@ -79,59 +80,75 @@ def wire(demo: gr.Blocks, chosen: Controls, randomize: Any, buttons: Any, output
     go, stop = buttons
     status = outputs[0]
     values, picked = chosen.values, (chosen.data, chosen.method, chosen.model)
+    switch, made, numbers = gr.State(Switch()), outputs[-1], outputs[NUMBERS]
+    waiting = {"show_progress_on": status, **PRIVATE, **LANE}  # the place in the queue shows there
+    quick = {"queue": False, **PRIVATE}
     runs = [
-        go.click(randomized, [randomize, chosen.seed], chosen.seed, queue=False, **PRIVATE).then(
-            press, values, outputs, show_progress_on=status, **PRIVATE, **LANE
+        go.click(randomized, [switch, randomize, chosen.seed], chosen.seed, **quick).then(
+            press, [switch, *values], outputs, **waiting
         )
     ]
     for control in picked:
         change = control.input(
-            choose, [chosen.data, chosen.method, *values], chosen.all, queue=False, **PRIVATE
+            choose, [switch, chosen.data, chosen.method, *values], chosen.all, **quick
         )
-        runs.append(
-            change.success(press, values, outputs, show_progress="hidden", **PRIVATE, **LANE)
-        )
-    chosen.solver.input(show_solver, values, chosen.all, queue=False, **PRIVATE)
-    sliders = (chosen.guidance, chosen.label, chosen.n, chosen.steps, chosen.seed)
-    moves = [
+        runs.append(change.success(press, [switch, *values], outputs, **waiting))
+    chosen.solver.input(show_solver, values, chosen.all, **quick)
+    for control in (chosen.guidance, chosen.label, chosen.n, chosen.steps, chosen.seed):
         control.input(
-            follow, values, outputs, trigger_mode="always_last", show_progress="hidden",
+            follow, [switch, *values], outputs, trigger_mode="always_last", show_progress="hidden",
             **PRIVATE, **LANE,
-        )
-        for control in sliders
-    ]  # fmt: skip
+        )  # fmt: skip
     opened = demo.load(open_link, None, [*chosen.all, status], **PRIVATE)
-    runs.append(opened.success(linked, values, outputs, show_progress="hidden", **PRIVATE, **LANE))
-    made, numbers = outputs[-1], outputs[3]
-    measures = [
-        run.success(measure, [made], numbers, show_progress="hidden", **PRIVATE, **MEASURE)
-        for run in [*runs, *moves]
-    ]
-    started = [*runs, *moves, *measures]
-    stop.click(lambda: text.STOPPED, None, status, cancels=started, queue=False, **PRIVATE)
-    # A new run makes the numbers of the last one worthless.
-    gr.on([go.click, *(c.input for c in (*picked, *sliders))], None, cancels=measures, **PRIVATE)
+    runs.append(opened.success(linked, [switch, *values], outputs, **waiting))
+    for run_ in runs:
+        run_.success(measure, [switch, made], numbers, show_progress="hidden", **PRIVATE, **MEASURE)
+    stop.click(stop_run, switch, status, **quick)
 
 
-def press(*values: Any) -> Iterator[list[Any]]:
+def press(switch: Switch, *values: Any) -> Iterator[list[Any]]:
     """A run as updates of the outputs; an error is one message and changes nothing."""
     with spoken():
-        for state in run(choice_of(values)):
-            yield [state, *[gr.skip()] * (OUTPUTS - 1)] if isinstance(state, str) else fields(state)
+        try:
+            for state in run(choice_of(values), switch.wanted()):
+                yield said(state) if isinstance(state, str) else fields(state)
+        except Stopped:
+            yield said(text.STOPPED)
 
 
-def follow(*values: Any) -> Iterator[list[Any]]:
-    """The same while a control moves, for runs so cheap that they can follow it."""
+def said(words: str) -> list[Any]:
+    """Only the status changes."""
+    return [words, *[gr.skip()] * (OUTPUTS - 1)]
+
+
+def follow(switch: Switch, *values: Any) -> Iterator[list[Any]]:
+    """The same while a control moves, for runs so cheap that they can follow it.
+
+    Their straightness, which costs far more than the picture, is left to the next press.
+    """
     with spoken():
-        live = is_live(choice_of(values))
-    yield from press(*values) if live else [[gr.skip()] * OUTPUTS]
+        if not is_live(choice_of(values)):
+            yield [gr.skip()] * OUTPUTS
+            return
+    switch.begin()
+    for state in press(switch, *values):
+        numbers = state[NUMBERS]
+        shown = numbers.replace("…", "&ndash;") if isinstance(numbers, str) else numbers
+        yield [*state[:NUMBERS], shown, *state[NUMBERS + 1 :]]
 
 
-def measure(samples: Samples) -> Iterator[Any]:
+def measure(switch: Switch, samples: Samples) -> Iterator[Any]:
     """The numbers with the straightness of the run that was just made."""
-    with spoken():
-        for state in measured(samples):
+    yield gr.skip()  # a generator that yields nothing would empty the numbers
+    with spoken(), suppress(Stopped):
+        for state in measured(samples, switch.wanted()):
             yield gr.skip() if state is None else state
+
+
+def stop_run(switch: Switch) -> str:
+    """Stops what this visitor has begun."""
+    switch.stop()
+    return text.STOPPED
 
 
 def fields(view: View) -> list[Any]:
@@ -149,13 +166,15 @@ def choice_of(values: tuple[Any, ...]) -> Choice:
     return Choice(**given | whole)
 
 
-def randomized(randomize: bool, seed: int | None) -> int:
-    """The seed to use: a new one if asked, else the one there."""
+def randomized(switch: Switch, randomize: bool, seed: int | None) -> int:
+    """Begins a run with the seed to use: a new one if asked, else the one there."""
+    switch.begin()
     return secrets.randbelow(2**31) if randomize else int(seed or 0)
 
 
-def choose(data: str, method: str, *values: Any) -> list[Any]:
-    """The controls after a data set, a method or a checkpoint was chosen."""
+def choose(switch: Switch, data: str, method: str, *values: Any) -> list[Any]:
+    """Begins a run with the controls after a data set, a method or a checkpoint was chosen."""
+    switch.begin()
     old, models = choice_of(values), catalogue()
     with spoken():
         if data not in models:
@@ -187,7 +206,7 @@ def open_link(request: gr.Request) -> list[Any]:
     except ValueError as error:
         return [
             *[gr.skip()] * len(Controls.__dataclass_fields__),
-            f"The link cannot be used: {error}",
+            f"The link cannot be used: {html.escape(str(error))}",
         ]
     changed = query.get("rev") not in (None, model.revision)
     rev = html.escape(query.get("rev", ""))
@@ -195,12 +214,12 @@ def open_link(request: gr.Request) -> list[Any]:
     return [*updates(choice), note or text.IDLE]
 
 
-def linked(request: gr.Request, *values: Any) -> Iterator[list[Any]]:
+def linked(request: gr.Request, switch: Switch, *values: Any) -> Iterator[list[Any]]:
     """The picture of a link; a page opened without one keeps its first picture."""
     if "model" not in request.query_params:
         yield [gr.skip()] * OUTPUTS
         return
-    for state in press(*values):
+    for state in press(switch, *values):
         yield [gr.skip(), *state[1:]]  # the status may hold a note about the link
 
 

@@ -20,17 +20,43 @@ class Stopped(Exception):
     """The visitor stopped the work."""
 
 
+class Switch:
+    """One visitor's switch: which of the runs is the newest, and up to which they were stopped.
+
+    Gradio's own cancelling leaves a generator running whose thread is busy, so it is not used.
+    """
+
+    def __init__(self) -> None:
+        self.newest, self.stopped = 1, 0
+
+    def begin(self) -> None:
+        """A new run takes the place of the one before."""
+        self.newest += 1
+
+    def stop(self) -> None:
+        """Stops the newest run, also one that still waits for its turn."""
+        self.stopped = self.newest
+
+    def wanted(self) -> Callable[[], bool]:
+        """Whether the run that is the newest now still is, and was not stopped."""
+        mine = self.newest
+        return lambda: mine == self.newest and mine > self.stopped
+
+
 def in_background(
-    work: Callable[[Callable[[int], None]], Result], every: float = 0.25
+    work: Callable[[Callable[[int], None]], Result],
+    wanted: Callable[[], bool] = lambda: True,
+    every: float = 0.25,
 ) -> Iterator[int | Result]:
     """Yields the progress that `work` reports to its argument, and at last its result.
 
-    Closing the iterator makes the next report raise `Stopped` inside the work.
+    When the work is not wanted any more, or the iterator is closed, its next report raises
+    `Stopped`, which in the first case comes out here too.
     """
     stopped, progress = threading.Event(), [0]
 
     def watch(done: int) -> None:
-        if stopped.is_set():
+        if stopped.is_set() or not wanted():
             raise Stopped
         progress[0] = done
 
@@ -39,7 +65,10 @@ def in_background(
     future.add_done_callback(lambda _: finished.set())
     try:
         while not finished.wait(every):
-            yield progress[0]
+            if wanted():
+                yield progress[0]
+            else:
+                stopped.set()
         yield future.result()
     finally:
         stopped.set()
