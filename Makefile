@@ -4,6 +4,7 @@ PYTHON ?= python3
 PORT ?= 7860
 # A package index with CPU builds of torch, for machines without a GPU (see README.md).
 TORCH_INDEX ?=
+TORCH := $(shell sed -n 's/^\(torch[<>=].*\)$$/\1/p' requirements.txt)
 # The exact versions that were tested; `make demo CONSTRAINTS=` takes the newest allowed ones.
 CONSTRAINTS ?= $(shell $(PYTHON) -c 'import sys; print("constraints.txt" if sys.version_info[:2] == (3, 11) else "")' 2>/dev/null)
 VENV ?= .venv
@@ -35,7 +36,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.demo: requirements.txt constraints.txt | $(VENV)/bin/python
 	@echo "Installing what the app needs (once; torch is large) ..."
-	$(if $(TORCH_INDEX),$(PIP) --index-url $(TORCH_INDEX) 'torch>=2.8,<=2.13.0')
+	$(if $(TORCH_INDEX),$(PIP) --index-url $(TORCH_INDEX) '$(TORCH)')
 	$(PIP) -r requirements.txt
 	@touch $@
 

@@ -56,7 +56,7 @@ def speed_and_turning(states: np.ndarray, times: np.ndarray, colour: str) -> go.
     middles, speed, inner, turning = rates(states, times)
     titles = ("speed (per unit of t)", "turning (degrees per unit of t)")
     if not len(inner):
-        titles = ("speed (per unit of t); one step is a straight line",)
+        titles = ("speed; one step is a straight line",)
     figure = make_subplots(rows=len(titles), cols=1, subplot_titles=titles, vertical_spacing=0.22)
     mode = "lines+markers" if len(middles) <= 25 else "lines"
     curves = ((middles, speed), (inner, turning))

@@ -110,3 +110,26 @@ def test_requirements_and_constraints_agree():
             name = re.match(r"([a-z][a-z-]*)?", line).group()
             assert not name or name in constraints, f"{name} of {file} has no tested version"
     assert "torchvision" not in constraints
+
+
+@pytest.mark.parametrize("index", ["", "https://example.org/cpu"])
+def test_make_installs_torch_from_the_index_that_is_named(index, tmp_path):
+    command = ["make", "-n", "demo", f"VENV={tmp_path}/venv", f"TORCH_INDEX={index}"]
+    made = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert made.returncode == 0, made.stderr
+    assert ("--index-url https://example.org/cpu 'torch>=2.8,<=2.13.0'" in made.stdout) == bool(
+        index
+    )
+    assert made.stdout.count("'") == (2 if index else 0)  # every quote is closed
+
+
+def test_make_names_what_is_missing(tmp_path):
+    (tmp_path / "old-python").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "old-python").chmod(0o755)
+    for python, message in {
+        str(tmp_path / "old-python"): "Python 3.10 or newer is needed",
+        "no-such-python": "no-such-python is missing",
+    }.items():
+        command = ["make", "demo", f"VENV={tmp_path}/venv", f"PYTHON={python}"]
+        made = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+        assert made.returncode != 0 and message in made.stdout
