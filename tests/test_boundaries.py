@@ -120,7 +120,7 @@ def test_make_installs_torch_from_the_index_that_is_named(index, tmp_path):
     assert ("--index-url https://example.org/cpu 'torch>=2.8,<=2.13.0'" in made.stdout) == bool(
         index
     )
-    assert made.stdout.count("'") == (2 if index else 0)  # every quote is closed
+    assert subprocess.run(["sh", "-n"], input=made.stdout, text=True).returncode == 0
 
 
 def test_make_names_what_is_missing(tmp_path):
