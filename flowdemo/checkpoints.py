@@ -66,7 +66,7 @@ def load(name: str, device: torch.device | None = None) -> Model:
 
 def load_folder(folder: Path, device: torch.device | None = None) -> Model:
     """The model of a checkpoint folder. ValueError in one line where the folder is broken."""
-    config = read_config(folder).model_copy(update={"name": folder.name})
+    config = read_config(folder).model_copy(update={"name": folder.resolve().name})
     weights = folder / WEIGHTS
     net = checked_net(config, weights)
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()

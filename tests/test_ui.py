@@ -5,6 +5,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import gradio as gr
 import numpy as np
 import pytest
 from gradio_client import Client
@@ -16,6 +17,7 @@ from flowdemo.methods import METHODS
 from flowdemo.sampling import sample
 from flowdemo.ui import app, controls
 from flowdemo.ui.generate import Choice, View, choice_from, default_choice, is_live, measured, run
+from flowdemo.ui.generate_tab import export_run, measure
 from flowdemo.ui.player import payload
 from flowdemo.ui.work import Stopped, Switch, in_background
 
@@ -133,6 +135,12 @@ def test_the_player_gets_every_state_or_an_even_choice_with_both_ends():
     assert few["numbers"] == [0, 1, 2, 3] and few["states"] == 4 and few["times"][-1] == 1
     many = json.loads(payload(sample(load("moons-flow-matching"), 4, solver="euler", steps=400)))
     assert len(many["numbers"]) == 101 and many["numbers"][0] == 0 and many["numbers"][-1] == 400
+
+
+def test_a_run_that_is_not_kept_any_more_says_so():
+    with pytest.raises(gr.Error, match="press Generate"):
+        export_run(None)
+    assert len(list(measure(Switch(), None))) == 1  # and nothing is measured
 
 
 def endless(beats):

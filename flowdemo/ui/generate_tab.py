@@ -137,9 +137,11 @@ def follow(switch: Switch, *values: Any) -> Iterator[list[Any]]:
         yield [*state[:NUMBERS], shown, *state[NUMBERS + 1 :]]
 
 
-def measure(switch: Switch, samples: Samples) -> Iterator[Any]:
+def measure(switch: Switch, samples: Samples | None) -> Iterator[Any]:
     """The numbers with the straightness of the run that was just made."""
     yield gr.skip()  # a generator that yields nothing would empty the numbers
+    if samples is None:
+        return
     with spoken(), suppress(Stopped):
         for state in measured(samples, switch.wanted()):
             yield gr.skip() if state is None else state
@@ -223,8 +225,10 @@ def linked(request: gr.Request, switch: Switch, *values: Any) -> Iterator[list[A
         yield [gr.skip(), *state[1:]]  # the status may hold a note about the link
 
 
-def export_run(samples: Samples) -> Any:
+def export_run(samples: Samples | None) -> Any:
     """PNG, GIF, WebP, NPZ and the settings of a run, in a new folder."""
-    stem = f"{samples.settings['model']}-seed-{samples.settings['seed']}"
     with spoken():
+        if samples is None:  # a run is kept for an hour
+            raise ValueError("This run is not kept any more: press Generate, then export.")
+        stem = f"{samples.settings['model']}-seed-{samples.settings['seed']}"
         return gr.update(value=exports.export_all(samples, fresh_folder(), stem), visible=True)
