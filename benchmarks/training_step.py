@@ -53,7 +53,7 @@ def steps(recipe, teacher: Model):
 
 
 def main(count: int) -> None:
-    recipe = read_recipe("mnist-meanflow", ["start_from_teacher=false"])
+    recipe = read_recipe("mnist-meanflow", ["start_from=null"])
     flow = read_recipe("mnist-flow-matching")
     teacher = finished(flow, prepare(flow, None, DEVICE), None)
     names, one = steps(recipe, teacher)

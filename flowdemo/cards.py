@@ -108,17 +108,32 @@ def scale(measured: dict[str, Any]) -> list[str]:
 
 
 def training(config: ModelConfig) -> str:
-    """Cost and the exact recipe, the teachers' included."""
+    """Cost and the exact recipe, with what was trained before it."""
     if config.recipe is None:
         return ""
     cost, recipe = config.training, config.recipe
     lines = [
         "## Training\n",
-        f"{cost['images_seen']:,} samples seen in {cost['hours']:.2f} hours; with its teacher "
-        f"{cost['images_seen_with_teacher']:,} in {cost['hours_with_teacher']:.2f} hours. "
-        f"Machine: {cost['machine']}.\n",
+        f"{cost['images_seen']:,} samples seen in {cost['hours']:.2f} hours on "
+        f"{cost['machine']}.\n",
+        *before(cost),
         f"```json\n{json.dumps(recipe.model_dump(mode='json', exclude_none=True), indent=1)}\n```\n",
     ]
-    if recipe.teacher:
-        lines.append(f"The teacher is `{recipe.teacher}`, whose card has its own recipe.\n")
     return "\n".join(lines)
+
+
+def before(cost: dict[str, Any]) -> list[str]:
+    """The checkpoints that had to be trained first, and what all cost together."""
+    chain = cost.get("chain", {})
+    if not chain:
+        return []
+    every = [cost, *chain.values()]
+    seen, hours = (sum(one[key] for one in every) for key in ("images_seen", "hours"))
+    names = ", ".join(
+        f"`{name}` ({one['images_seen']:,} samples, {one['hours']:.2f} hours)"
+        for name, one in chain.items()
+    )
+    return [
+        f"Trained before it, by the recipes of their names: {names}. "
+        f"All together {seen:,} samples in {hours:.2f} hours.\n"
+    ]

@@ -88,7 +88,7 @@ class Recipe(Schedule):
     times: Literal["uniform", "logit-normal", "logit-normal-uniform"] = "uniform"
     share_start: Share = 0.0
     teacher: Name | None = None
-    start_from_teacher: bool = False
+    start_from: Name | None = None
     guidance: tuple[Weight, Weight] = (1.0, 1.0)
     share_unguided: Share = 0.25
     label_dropout: Share = 0.1
@@ -101,8 +101,6 @@ class Recipe(Schedule):
             raise ValueError("reflow needs 'pairs' and a 'teacher'")
         if self.method == "meanflow" and (self.meanflow is None or not self.net.end_time):
             raise ValueError("meanflow needs 'meanflow' options and a net with 'end_time'")
-        if self.start_from_teacher and self.teacher is None:
-            raise ValueError("'start_from_teacher' needs a 'teacher'")
         check_guidance(self)
         return self
 

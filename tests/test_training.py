@@ -2,11 +2,15 @@
 
 import json
 import math
+import shutil
+from dataclasses import replace
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from flowdemo import checkpoints
+from flowdemo.cards import before
 from flowdemo.checkpoints import load
 from flowdemo.config import MLPConfig, Recipe, read_recipe, recipe_names
 from flowdemo.couplings import Batch, drop_labels, independent, reflow_pairs
@@ -15,9 +19,9 @@ from flowdemo.evaluation.metrics import straightness, wasserstein_2
 from flowdemo.noise import noise
 from flowdemo.sampling import sample
 from flowdemo.training import trainer
-from flowdemo.training.pairs import load_pairs, make_pairs
+from flowdemo.training.pairs import load_pairs, make_pairs, pair_seconds
 from flowdemo.training.resume import save_state
-from flowdemo.training.run import PairsProgress, prepare, run_recipe
+from flowdemo.training.run import PairsProgress, chain, prepare, run_recipe
 from flowdemo.training.trainer import ema_decay, has_bfloat16, random_guidance
 from tests.conftest import make_model
 
@@ -41,7 +45,7 @@ def recipe(method="flow-matching", **changes) -> Recipe:
             "power": 0,
         }
     if method != "flow-matching":
-        base |= {"teacher": "moons-flow-matching", "start_from_teacher": True}
+        base |= {"teacher": "moons-flow-matching", "start_from": "moons-flow-matching"}
     return Recipe(**(base | changes))
 
 
@@ -221,7 +225,7 @@ def test_a_student_starts_as_its_teacher():
     x, t, label = noise(0, 5, (2,)), torch.rand(5), torch.zeros(5, dtype=torch.long)
     student = state.net(x, t, torch.ones(5), label, torch.full((5,), 2.0))
     torch.testing.assert_close(student, teacher.net(x, t, None, label))
-    with pytest.raises(ValueError, match="does not fit its teacher"):
+    with pytest.raises(ValueError, match="does not fit moons-flow-matching, its start"):
         prepare(
             plan.model_copy(update={"net": MLPConfig(width=16, depth=3)}),
             teacher,
@@ -257,5 +261,47 @@ def test_pairs_are_reported_before_the_steps(trained):
     kinds = [type(p).__name__ for p in run_recipe(student, trained / student.name)]
     assert kinds == [PairsProgress.__name__, "Progress", "Progress"]
     cost = load("moons-reflow").config.training
-    assert cost["images_seen"] == 2 * 256 and cost["images_seen_with_teacher"] == 4 * 256
-    assert math.isfinite(cost["hours_with_teacher"])
+    assert cost["images_seen"] == 2 * 256 and math.isfinite(cost["hours"])
+    assert [(name, x["images_seen"]) for name, x in cost["chain"].items()] == [(plan.name, 2 * 256)]
+    assert "Trained before it" in (trained / student.name / "README.md").read_text()
+
+
+def test_a_chain_of_checkpoints_counts_each_once():
+    def named(name, training):
+        model = make_model()
+        config = model.config.model_copy(update={"name": name, "training": training})
+        return replace(model, config=config)
+
+    first = named("a", {"images_seen": 10, "hours": 1.0})
+    cost = {"images_seen": 5, "hours": 0.5, "chain": chain([first])}
+    second = named("b", cost)
+    both = chain([first, second])  # the teacher, and a start that came from the same teacher
+    assert both == {
+        "a": {"images_seen": 10, "hours": 1.0},
+        "b": {"images_seen": 5, "hours": 0.5},
+    }
+    (line,) = before({"images_seen": 1, "hours": 0.25, "chain": both})
+    assert "All together 16 samples in 1.75 hours" in line
+
+
+def test_a_run_does_not_go_on_with_another_teacher(trained):
+    plan = recipe(steps=2)
+    list(run_recipe(plan, trained / plan.name))
+    student = recipe("meanflow", steps=2)
+    next(run_recipe(student, trained / student.name))
+    shutil.rmtree(trained / plan.name)
+    list(run_recipe(recipe(steps=3), trained / plan.name))
+    with pytest.raises(ValueError, match="another recipe or teacher"):
+        next(run_recipe(student, trained / student.name, resume=True))
+
+
+def test_the_time_of_pairs_survives_a_killed_run(tmp_path):
+    teacher = make_model()
+    plan = recipe("reflow", pairs={"count": 1000, "solver": "euler", "steps": 2})
+    run = make_pairs(plan, teacher, tmp_path)
+    next(run)
+    run.close()
+    with safe_open(tmp_path / "pairs-00000000.safetensors", framework="pt") as file:
+        first = float(file.metadata()["seconds"])
+    list(make_pairs(plan, teacher, tmp_path))
+    assert pair_seconds(plan, tmp_path) > first > 0

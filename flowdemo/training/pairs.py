@@ -1,9 +1,12 @@
 """Reflow pairs: noise, and the data that a teacher's ODE carries it to."""
 
+import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -21,15 +24,16 @@ SHARD = 500  # pairs a file: what a killed run may have to make again
 def make_pairs(recipe: Recipe, teacher: Model, folder: Path) -> Iterator[tuple[int, int]]:
     """Writes the shards that `folder` lacks; yields (pairs there, pairs wanted) after each."""
     count = recipe.pairs.count
-    for first in range(0, count, SHARD):
+    for first, file in shard_files(recipe, folder).items():
         n = min(SHARD, count - first)
-        file = folder / f"pairs-{first:08d}.safetensors"
         if not file.is_file():
+            began = time.perf_counter()
             label, w = conditions(recipe, teacher.empty, first, n)
             x_0 = noise(recipe.seed, n, teacher.config.shape, first)
             x_1 = carry(recipe, teacher, x_0, label, w)
             shard = {"x_1": x_1.half(), "label": label, "guidance": w}
-            write_file(file, lambda path, shard=shard: save_tensors(shard, path))
+            cost = {"seconds": repr(time.perf_counter() - began)}
+            write_file(file, partial(save_tensors, shard, metadata=cost))
         yield first + n, count
 
 
@@ -54,7 +58,20 @@ def carry(recipe: Recipe, teacher: Model, x_0: Tensor, label: Tensor, w: Tensor)
 
 def load_pairs(recipe: Recipe, shape: tuple[int, ...], folder: Path) -> Batch:
     """All pairs of the recipe; the noise is drawn again from its seed."""
-    count = recipe.pairs.count
-    shards = [load_file(folder / f"pairs-{i:08d}.safetensors") for i in range(0, count, SHARD)]
+    shards = [load_file(file) for file in shard_files(recipe, folder).values()]
     x_1, label, w = (torch.cat([s[key] for s in shards]) for key in ("x_1", "label", "guidance"))
-    return Batch(noise(recipe.seed, count, shape), x_1.float(), label, w)
+    return Batch(noise(recipe.seed, len(x_1), shape), x_1.float(), label, w)
+
+
+def pair_seconds(recipe: Recipe, folder: Path) -> float:
+    """What making all pairs took, however many runs it was."""
+    total = 0.0
+    for path in shard_files(recipe, folder).values():
+        with safe_open(path, framework="pt") as file:
+            total += float(file.metadata()["seconds"])
+    return total
+
+
+def shard_files(recipe: Recipe, folder: Path) -> dict[int, Path]:
+    """Number of the first pair -> file."""
+    return {i: folder / f"pairs-{i:08d}.safetensors" for i in range(0, recipe.pairs.count, SHARD)}

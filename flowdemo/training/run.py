@@ -3,12 +3,13 @@
 import json
 import platform
 import re
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
 from flowdemo.checkpoints import load, save
 from flowdemo.config import Defaults, ModelConfig, Recipe
@@ -18,7 +19,7 @@ from flowdemo.files import write_file
 from flowdemo.methods import AVERAGE
 from flowdemo.model import Model
 from flowdemo.nets import build_net
-from flowdemo.training.pairs import load_pairs, make_pairs
+from flowdemo.training.pairs import load_pairs, make_pairs, pair_seconds
 from flowdemo.training.resume import load_state, save_state
 from flowdemo.training.trainer import Progress, State, start, train
 
@@ -47,54 +48,64 @@ def run_recipe(
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     teacher = load(recipe.teacher, device) if recipe.teacher else None
+    origin = load(recipe.start_from, device) if recipe.start_from else None
+    sources = [model for model in (teacher, origin) if model]
     work = folder / "training"
     if work.exists() and not resume:
         raise ValueError(f"{folder} has a started run; add --resume, or remove {work}")
-    state = prepare(recipe, teacher, device)
-    finished(recipe, state, teacher)  # a recipe that gives no valid model fails now, not at the end
-    same_recipe(recipe, work / "recipe.json")
+    state = prepare(recipe, origin, device)
+    finished(recipe, state, sources)  # a recipe that gives no valid model fails now, not at the end
+    same_run(recipe, sources, work / "recipe.json")
     load_state(state, work)
     if recipe.pairs:
-        began = time.perf_counter()
         yield from (PairsProgress(*made) for made in make_pairs(recipe, teacher, work))
-        state.seconds += time.perf_counter() - began
+        state.pair_seconds = pair_seconds(recipe, work)
     coupling = coupling_of(recipe, work)
     empty, saved = len(dataset(recipe.data).classes), state.seconds
     cut_log(work / "log.jsonl", state.step)
     for progress in train(recipe, state, coupling, empty, teacher):
         write_log(work / "log.jsonl", progress)
         if draw_samples and progress.step % sample_every == 0:
-            draw_samples(finished(recipe, state, teacher), work / f"samples-{state.step:06d}.png")
+            draw_samples(finished(recipe, state, sources), work / f"samples-{state.step:06d}.png")
         if state.seconds - saved > SAVE_SECONDS:
             save_state(state, work)
             saved = state.seconds
         yield progress
     save_state(state, work)
-    save(finished(recipe, state, teacher), folder)
+    save(finished(recipe, state, sources), folder)
 
 
-def same_recipe(recipe: Recipe, file: Path) -> None:
-    """Keeps the recipe beside the run; ValueError if the run was started with another one."""
-    text = recipe.model_dump_json(indent=1)
+def same_run(recipe: Recipe, sources: list[Model], file: Path) -> None:
+    """Keeps recipe and the hashes of its sources beside the run; ValueError if they changed."""
+    content = recipe.model_dump() | {"sources": {model.name: model.revision for model in sources}}
+    text = json.dumps(content, indent=1)
     if file.is_file() and file.read_text() != text:
         raise ValueError(
-            f"the run was started with another recipe: see {file}, or remove its folder"
+            f"the run was started with another recipe or teacher: see {file}, or remove its folder"
         )
     write_file(file, lambda path: path.write_text(text))
 
 
-def prepare(recipe: Recipe, teacher: Model | None, device: torch.device) -> State:
-    """The state at step 0, from fresh weights or from the teacher's."""
+def prepare(recipe: Recipe, origin: Model | None, device: torch.device) -> State:
+    """The state at step 0, from fresh weights or from those of `origin`."""
     info = dataset(recipe.data)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)  # the initialisers of torch.nn know no other generator
         net, ema = (build_net(recipe.net, info.shape, len(info.classes)) for _ in range(2))
-    if recipe.start_from_teacher:
-        missing, unexpected = net.load_state_dict(teacher.net.state_dict(), strict=False)
-        new = ("conditioning.interval.", "conditioning.guidance.")
-        if unexpected or any(not key.startswith(new) for key in missing):
-            raise ValueError(f"{recipe.name}: the net does not fit its teacher {teacher.name}")
+    if origin and not take_over(net, origin.net):
+        raise ValueError(f"{recipe.name}: the net does not fit {origin.name}, its start")
     return start(recipe, net, ema, device)
+
+
+def take_over(net: nn.Module, origin: nn.Module) -> bool:
+    """Gives `net` the weights of `origin`; only the inputs s and w may be new. False if unfit."""
+    there, wanted = origin.state_dict(), net.state_dict()
+    new = ("conditioning.interval.", "conditioning.guidance.")
+    fits = all(key in wanted and wanted[key].shape == there[key].shape for key in there)
+    if not fits or any(not key.startswith(new) for key in wanted.keys() - there.keys()):
+        return False
+    net.load_state_dict(there, strict=False)
+    return True
 
 
 def coupling_of(recipe: Recipe, work: Path) -> Coupling:
@@ -104,11 +115,14 @@ def coupling_of(recipe: Recipe, work: Path) -> Coupling:
     return reflow_pairs(load_pairs(recipe, dataset(recipe.data).shape, work))
 
 
-def finished(recipe: Recipe, state: State, teacher: Model | None) -> Model:
+def finished(recipe: Recipe, state: State, sources: list[Model]) -> Model:
     """The averaged weights with their description."""
     info = dataset(recipe.data)
-    earlier = teacher.config.training if teacher else {}
-    seen, seconds = state.step * recipe.batch_size, state.seconds
+    cost = {
+        "images_seen": state.step * recipe.batch_size,
+        "hours": round((state.seconds + state.pair_seconds) / 3600, 3),
+        "machine": machine(next(state.net.parameters()).device),
+    }
     config = ModelConfig(
         name=recipe.name,
         method=recipe.method,
@@ -123,15 +137,18 @@ def finished(recipe: Recipe, state: State, teacher: Model | None) -> Model:
         guidance=recipe.guidance,
         defaults=defaults_of(recipe),
         recipe=recipe,
-        training={
-            "images_seen": seen,
-            "hours": round(seconds / 3600, 3),
-            "images_seen_with_teacher": seen + earlier.get("images_seen_with_teacher", 0),
-            "hours_with_teacher": round(seconds / 3600 + earlier.get("hours_with_teacher", 0), 3),
-            "machine": machine(next(state.net.parameters()).device),
-        },
+        training=cost | {"chain": chain(sources)},
     )
     return Model(config, state.ema)
+
+
+def chain(sources: list[Model]) -> dict[str, Any]:
+    """Name -> cost of every checkpoint that had to be trained first, each once."""
+    costs: dict[str, Any] = {}
+    for model in sources:
+        cost = dict(model.config.training)
+        costs |= cost.pop("chain", {}) | {model.name: cost}
+    return costs
 
 
 def defaults_of(recipe: Recipe) -> Defaults:

@@ -17,7 +17,10 @@ from flowdemo.noise import generator
 
 @dataclass
 class State:
-    """All that changes while training: saved and loaded, it goes on as if never stopped."""
+    """All that changes while training: saved and loaded, it goes on as if never stopped.
+
+    `seconds` is what the steps took, `pair_seconds` what the pairs took, which keep it themselves.
+    """
 
     net: nn.Module
     ema: nn.Module
@@ -25,6 +28,7 @@ class State:
     generator: Generator
     step: int = 0
     seconds: float = 0.0
+    pair_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
