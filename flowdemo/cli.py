@@ -68,8 +68,8 @@ def sample_command(
     folder: Folder = False,
 ) -> None:
     """Draws samples and writes them to a file."""
-    if out is not None and out.suffix not in exports.WRITERS:
-        raise ValueError(f"cannot write '{out.name}': end it in {', '.join(exports.WRITERS)}")
+    if out is not None and out.suffix not in exports.ENDINGS:
+        raise ValueError(f"cannot write '{out.name}': end it in {', '.join(exports.ENDINGS)}")
     loaded = get(model, folder)
     guidance = loaded.config.defaults.guidance if guidance is None else guidance
     choice = parse_label(label, loaded.config.classes)

@@ -1,13 +1,42 @@
 """Recipes and `config.json`: everything that is validated when it enters."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from flowdemo.paths import PATHS
+from flowdemo.solvers import SOLVERS
+from flowdemo.times import TIMES
 
 MethodName = Literal["flow-matching", "reflow", "meanflow"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+
+
+def one_of(registry: Mapping[str, object]) -> AfterValidator:
+    """A name of the registry, whatever is in it."""
+
+    def check(name: str) -> str:
+        if name not in registry:
+            raise ValueError(f"must be one of {', '.join(registry)}")
+        return name
+
+    return AfterValidator(check)
+
+
+PathName = Annotated[str, one_of(PATHS)]
+TimesName = Annotated[str, one_of(TIMES)]
+FIXED = {name: solver for name, solver in SOLVERS.items() if not solver.adaptive}
+FixedSolverName = Annotated[str, one_of(FIXED)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0, le=20)]
 MAX_STEPS = 1000
@@ -50,7 +79,7 @@ class Pairs(Strict):
     """Reflow pairs: how many, and the fixed-step solver that carries the noise to the data."""
 
     count: int = Field(ge=1, le=10_000_000)
-    solver: Literal["euler", "midpoint", "heun", "rk4"] = "midpoint"
+    solver: FixedSolverName = "midpoint"
     steps: int = Field(ge=1, le=MAX_STEPS)
 
 
@@ -83,9 +112,9 @@ class Recipe(Schedule):
     method: MethodName
     data: Name
     net: NetConfig
-    path: Literal["linear", "cosine"] = "linear"
+    path: PathName = "linear"
     sigma_min: float = Field(0.0, ge=0, lt=1)
-    times: Literal["uniform", "logit-normal", "logit-normal-uniform"] = "uniform"
+    times: TimesName = "uniform"
     share_start: Share = 0.0
     teacher: Name | None = None
     start_from: Name | None = None
@@ -125,7 +154,7 @@ class ModelConfig(Strict):
     mean: float = 0.5
     std: float = Field(0.5, gt=0)
     net: NetConfig
-    path: Literal["linear", "cosine"] = "linear"
+    path: PathName = "linear"
     sigma_min: float = Field(0.0, ge=0, lt=1)
     guidance: tuple[Weight, Weight] = (1.0, 1.0)
     defaults: Defaults

@@ -17,15 +17,15 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F
 
 
 def export(samples: Samples, path: Path, trajectory: bool = False) -> None:
-    """Writes `samples` to `path`; ValueError for an ending that is none of WRITERS."""
-    if path.suffix not in WRITERS:
+    """Writes `samples` to `path`; ValueError for an ending that is none of ENDINGS."""
+    if path.suffix not in ENDINGS:
         raise ValueError(
-            f"cannot write '{path.name}': the ending must be one of {', '.join(WRITERS)}"
+            f"cannot write '{path.name}': the ending must be one of {', '.join(ENDINGS)}"
         )
-    if path.suffix == ".npz":
+    if path.suffix == ".npz":  # the one kind that holds the trajectory or not
         write_file(path, lambda draft: np.savez_compressed(draft, **arrays(samples, trajectory)))
-        return
-    write_file(path, lambda draft: WRITERS[path.suffix](samples, draft))
+    else:
+        write_file(path, lambda draft: PICTURES[path.suffix](samples, draft))
 
 
 def arrays(samples: Samples, trajectory: bool) -> dict[str, np.ndarray]:
@@ -100,7 +100,8 @@ def write_animation(samples: Samples, path: Path) -> None:
     pictures[0].save(path, **options)
 
 
-WRITERS = {".png": write_png, ".gif": write_animation, ".webp": write_animation, ".npz": arrays}
+PICTURES = {".png": write_png, ".gif": write_animation, ".webp": write_animation}
+ENDINGS = (*PICTURES, ".npz")
 
 
 def export_all(samples: Samples, folder: Path, stem: str) -> list[str]:
@@ -110,7 +111,7 @@ def export_all(samples: Samples, folder: Path, stem: str) -> list[str]:
     write_file(
         settings, lambda path: path.write_text(json.dumps(samples.settings | cost, indent=1))
     )
-    files = [folder / f"{stem}{suffix}" for suffix in WRITERS]
+    files = [folder / f"{stem}{suffix}" for suffix in ENDINGS]
     for file in files:
         export(samples, file, trajectory=True)
     return [str(file) for file in [*files, settings]]

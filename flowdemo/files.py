@@ -3,19 +3,24 @@
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+DRAFT, DRAFT_SECONDS = ".draft-", 3600
+
 
 def write_file(path: Path, write: Callable[[Path], None]) -> None:
     """Calls `write` with a draft beside `path`, then renames it; a failure leaves nothing behind."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path.parent)
     # The suffix stays last: some writers choose the format by it.
-    draft = path.with_name(f".draft-{os.getpid()}-{path.name}")
+    draft = path.with_name(f"{DRAFT}{os.getpid()}-{path.name}")
     try:
         write(draft)
         os.replace(draft, path)
@@ -26,13 +31,22 @@ def write_file(path: Path, write: Callable[[Path], None]) -> None:
 def write_folder(folder: Path, write: Callable[[Path], None]) -> None:
     """The same for several files: `write` fills a draft folder, whose files then move into place."""
     folder.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
+    sweep(folder.parent)
+    draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=folder.parent))
     try:
         write(draft)
         for file in sorted(draft.iterdir()):
             os.replace(file, folder / file.name)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Removes drafts of over an hour ago: those of killed processes."""
+    for old in folder.glob(f"{DRAFT}*"):
+        with suppress(OSError):  # another process may sweep too
+            if time.time() - old.stat().st_mtime > DRAFT_SECONDS:
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
 
 
 def save_tensors(

@@ -103,8 +103,8 @@ def integrate_adaptive(
     one sample depend on the others. SolverError where the solver gives up.
     """
     field = _Field(velocity)
-    # No float64 on MPS; and a step must end at the last time, the network knows none beyond it.
-    clock = torch.float32 if x.device.type == "mps" else torch.float64
+    clock = clock_of(x.device)
+    # A step must end at the last time: the network knows none beyond it.
     ends = times[[0, -1]].to(x.device, clock)
     options = {"dtype": clock, "max_num_steps": MAX_ATTEMPTS, "step_t": ends[-1:]}
     method = SOLVERS[name].method
@@ -119,6 +119,11 @@ def integrate_adaptive(
     states = [*field.states, last] if keep else [x, last]
     passed = [*field.times, float(ends[-1])] if keep else [float(end) for end in ends]
     return Path(torch.tensor(passed), finite(torch.stack(states)))
+
+
+def clock_of(device: torch.device) -> torch.dtype:
+    """The precision of an adaptive solver's time: MPS has no float64."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def finite(states: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import resource
 import struct
 import subprocess
@@ -195,3 +196,13 @@ def test_a_result_of_sampling_names_its_weights(tmp_path):
     loaded = load_folder(tmp_path)
     assert len(loaded.revision) == 12
     assert sample(loaded, 1).settings["revision"] == loaded.revision
+
+
+def test_drafts_of_killed_runs_are_swept_but_fresh_ones_stay(tmp_path):
+    old, fresh = tmp_path / ".draft-old", tmp_path / ".draft-fresh"
+    for draft in (old, fresh):
+        draft.mkdir()
+        (draft / WEIGHTS).write_bytes(b"half")
+    os.utime(old, (0, 0))
+    save(make_model(), tmp_path / "model")
+    assert fresh.is_dir() and not old.exists()

@@ -1,6 +1,8 @@
 """The command line, in processes of its own and in this one."""
 
 import json
+import resource
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -171,3 +173,30 @@ def test_python_dash_m_and_debug(tmp_path):
     assert debug.returncode == 1 and "Traceback" in debug.stderr
     usage = subprocess.run([*call, "--nonsense"], capture_output=True, text=True, cwd=ROOT)
     assert usage.returncode == 2 and "Traceback" not in usage.stderr
+
+
+@pytest.mark.parametrize("suffix", [".png", ".gif", ".npz"])
+def test_a_full_disk_leaves_no_half_written_file(run, tmp_path, suffix):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        code, _, error = run("sample", "small-mnist", "--out", folder / f"a{suffix}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert code == 1 and error.count("\n") == 1 and "File too large" in error
+    assert list(folder.iterdir()) == []
+
+
+def test_a_port_that_is_taken_is_one_line():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        app = subprocess.run(
+            [sys.executable, "app.py", "--host", "127.0.0.1", "--port", port],
+            capture_output=True, text=True, cwd=ROOT,
+        )  # fmt: skip
+    assert app.returncode == 1
+    assert app.stderr.startswith("FlowDemo cannot start") and "Traceback" not in app.stderr

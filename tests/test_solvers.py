@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from flowdemo import solvers
 from flowdemo.solvers import (
@@ -140,3 +142,26 @@ def test_a_solution_that_is_not_finite_is_an_error(name):
 def test_float32_stays_float32():
     path = integrate_adaptive(velocity, "dopri5", X_0.float(), grid(1), 1e-3)
     assert path.states.dtype == torch.float32
+
+
+class _NoFloat64(TorchDispatchMode):
+    """Fails like a device without float64."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        if any(isinstance(x, torch.Tensor) and x.dtype == torch.float64 for x in tree_leaves(made)):
+            raise TypeError(f"{func} made a float64 tensor")
+        return made
+
+
+@pytest.mark.parametrize("name", ADAPTIVE)
+def test_a_device_without_float64_needs_none(name, monkeypatch):
+    times = grid(1).float()
+    run = lambda: integrate_adaptive(velocity, name, X_0.float(), times, 1e-3)  # noqa: E731
+    with pytest.raises(TypeError, match="float64"), _NoFloat64():
+        run()  # elsewhere the clock is float64: the check does see it
+    assert solvers.clock_of(torch.device("mps")) == torch.float32
+    monkeypatch.setattr(solvers, "clock_of", lambda device: torch.float32)
+    with _NoFloat64():
+        states = run().states
+    torch.testing.assert_close(states[-1], EXACT.float(), atol=2e-2, rtol=0)

@@ -3,7 +3,10 @@
 import json
 import math
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -24,6 +27,8 @@ from flowdemo.training.resume import save_state
 from flowdemo.training.run import PairsProgress, chain, prepare, run_recipe
 from flowdemo.training.trainer import ema_decay, has_bfloat16, random_guidance
 from tests.conftest import make_model
+
+ROOT = Path(__file__).parent.parent
 
 
 def recipe(method="flow-matching", **changes) -> Recipe:
@@ -305,3 +310,28 @@ def test_the_time_of_pairs_survives_a_killed_run(tmp_path):
         first = float(file.metadata()["seconds"])
     list(make_pairs(plan, teacher, tmp_path))
     assert pair_seconds(plan, tmp_path) > first > 0
+
+
+def test_a_run_that_was_killed_goes_on(trained):
+    """Killed between two saves by the system, not by an exception that could be caught."""
+    plan = recipe(steps=400)
+    (trained / "plan.json").write_text(plan.model_dump_json())
+    code = (
+        "import sys, torch; from pathlib import Path; from flowdemo.config import read_recipe\n"
+        "from flowdemo.training import run; torch.set_num_threads(1); run.SAVE_SECONDS = 0.05\n"
+        "for p in run.run_recipe(read_recipe(sys.argv[1]), Path(sys.argv[2])):\n"
+        "    print(p.step, flush=True)"
+    )
+    arguments = [sys.executable, "-c", code, str(trained / "plan.json"), str(trained / "killed")]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        for line in process.stdout:
+            if int(line) >= 150:
+                process.kill()
+                break
+    assert not (trained / "killed" / "model.safetensors").exists()
+    first, *_, last = run_recipe(plan, trained / "killed", resume=True)
+    assert first.step > 1  # from a saved state, not from the start
+    *_, whole = run_recipe(plan, trained / "whole")
+    assert last.step == 400
+    for a, b in zip(whole.state.ema.parameters(), last.state.ema.parameters(), strict=True):
+        assert torch.equal(a, b)

@@ -1,6 +1,7 @@
 """The Generate tab by its functions, and the app over HTTP."""
 
 import json
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +18,9 @@ from flowdemo.methods import METHODS
 from flowdemo.sampling import sample
 from flowdemo.ui import app, controls
 from flowdemo.ui.generate import Choice, View, choice_from, default_choice, is_live, measured, run
-from flowdemo.ui.generate_tab import export_run, measure
+from flowdemo.ui.generate_tab import export_run, guidable, measure
 from flowdemo.ui.player import payload
-from flowdemo.ui.work import Stopped, Switch, in_background
+from flowdemo.ui.work import TIMED, Stopped, Switch, in_background, yielding
 
 DIGITS = Choice("mnist-meanflow", n=4)
 
@@ -243,3 +244,22 @@ def test_two_visitors_at_once_get_their_own_pictures(server):
         )
     assert [label for label, _ in pictures] == [3, 8, 3]
     assert pictures[0][1] == pictures[2][1] != pictures[1][1]
+
+
+def test_measuring_waits_while_a_timed_run_goes_on():
+    seen = []
+    watch = yielding(seen.append)
+    with TIMED:
+        thread = threading.Thread(target=watch, args=[7])
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive() and seen == [7]
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_guidance_rests_while_no_class_is_asked_for():
+    choice = default_choice("mnist-meanflow")
+    assert controls.properties(choice)["guidance"]["interactive"]
+    assert not controls.properties(replace(choice, label="any"))["guidance"]["interactive"]
+    assert guidable("7")["interactive"] and not guidable("any")["interactive"]

@@ -5,13 +5,14 @@ import os
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as parquet
 import torch
 from huggingface_hub import snapshot_download
 from PIL import Image
+from pyarrow import concat_tables
+from pyarrow.parquet import read_table
 from torch import Tensor
 
-HUB_IDS = {"mnist": "ylecun/mnist", "cifar10": "uoft-cs/cifar10"}
+HUB_IDS = {"mnist": "ylecun/mnist"}
 
 
 def load_images(name: str, split: str) -> tuple[Tensor, Tensor]:
@@ -19,7 +20,7 @@ def load_images(name: str, split: str) -> tuple[Tensor, Tensor]:
 
     Read from the folder that FLOWDEMO_DATA names, else from the Hub's data set through its cache.
     """
-    table = parquet.read_table(parquet_file(name, split))
+    table = concat_tables(read_table(file) for file in parquet_files(name, split))
     image_column = next(column for column in ("image", "img") if column in table.column_names)
     pixels = [decode(cell["bytes"]) for cell in table[image_column].to_pylist()]
     images = torch.from_numpy(np.stack(pixels))
@@ -32,19 +33,19 @@ def decode(content: bytes) -> np.ndarray:
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def parquet_file(name: str, split: str) -> Path:
-    """The file of that split, downloaded if need be; FileNotFoundError says what to do."""
+def parquet_files(name: str, split: str) -> list[Path]:
+    """The files of that split, downloaded if need be; FileNotFoundError says what to do."""
     folder = os.environ.get("FLOWDEMO_DATA")
     if folder:
         found = sorted((Path(folder) / name).rglob(f"{split}-*.parquet"))
         if found:
-            return found[0]
+            return found
         raise FileNotFoundError(f"FLOWDEMO_DATA has no {name}/**/{split}-*.parquet")
     return download(name, split)
 
 
-def download(name: str, split: str) -> Path:
-    """The parquet file of the Hub's data set."""
+def download(name: str, split: str) -> list[Path]:
+    """The parquet files of the Hub's data set."""
     pattern = f"*{split}-*.parquet"
     try:
         root = snapshot_download(HUB_IDS[name], repo_type="dataset", allow_patterns=[pattern])
@@ -53,4 +54,4 @@ def download(name: str, split: str) -> Path:
             f"the data set {HUB_IDS[name]} could not be had from the Hub ({type(error).__name__}); "
             "connect, or set FLOWDEMO_DATA to a folder with its parquet files"
         ) from error
-    return next(Path(root).rglob(f"{split}-*.parquet"))
+    return sorted(Path(root).rglob(f"{split}-*.parquet"))

@@ -11,7 +11,7 @@ from flowdemo.sampling import kind_of, parse_label, sample
 from flowdemo.settings import max_evaluations
 from flowdemo.ui.generate import load
 from flowdemo.ui.generate_tab import LANE
-from flowdemo.ui.work import fresh_folder, spoken
+from flowdemo.ui.work import TIMED, fresh_folder, spoken
 
 
 def build() -> None:
@@ -46,7 +46,7 @@ def generate(
 
     An empty solver, 0 steps and tolerance 0 mean the model's own defaults.
     """
-    with spoken():
+    with spoken(), TIMED:
         loaded = load(model)
         samples = sample(
             loaded,

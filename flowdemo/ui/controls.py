@@ -87,6 +87,7 @@ def properties(choice: Choice) -> dict[str, dict[str, Any]]:
             "maximum": max(high, low + 0.1),
             "value": choice.guidance,
             "visible": high > low,
+            "interactive": choice.label != ANY,  # without a class there is nothing to guide to
         },
         "solver": {"choices": list(model.solvers), "value": choice.solver},
         "steps": {"value": choice.steps or default_steps(model, "rk4"), "visible": not adaptive},

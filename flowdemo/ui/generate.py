@@ -28,7 +28,7 @@ from flowdemo.sampling import (
 from flowdemo.settings import max_evaluations
 from flowdemo.ui import text
 from flowdemo.ui.player import payload
-from flowdemo.ui.work import in_background
+from flowdemo.ui.work import TIMED, in_background, yielding
 
 ANY, ALL = "any", "all"
 Wanted = Callable[[], bool]
@@ -95,7 +95,10 @@ def measured(samples: Samples, wanted: Wanted = lambda: True) -> Iterator[str | 
     samples are followed.
     """
     model = load(samples.settings["model"])
-    work = partial(straightness_of, model, samples, 8)
+
+    def work(watch: Callable[[int], None]) -> float:
+        return straightness_of(model, samples, 8, yielding(watch))
+
     for straight in in_background(work, wanted):
         yield None if isinstance(straight, int) else numbers(model, samples, straight)
 
@@ -103,18 +106,19 @@ def measured(samples: Samples, wanted: Wanted = lambda: True) -> Iterator[str | 
 def draw(model: Model, choice: Choice, watch: Any) -> Samples:
     """The samples of a choice."""
     adaptive = is_adaptive(choice.solver)
-    return sample(
-        model,
-        choice.n,
-        parse_label(choice.label, model.config.classes),
-        choice.guidance,
-        choice.solver,
-        None if adaptive else choice.steps,
-        choice.seed,
-        tolerance=choice.tolerance if adaptive else None,
-        watch=watch,
-        max_evaluations=max_evaluations(kind_of(model)),
-    )
+    with TIMED:
+        return sample(
+            model,
+            choice.n,
+            parse_label(choice.label, model.config.classes),
+            choice.guidance,
+            choice.solver,
+            None if adaptive else choice.steps,
+            choice.seed,
+            tolerance=choice.tolerance if adaptive else None,
+            watch=watch,
+            max_evaluations=max_evaluations(kind_of(model)),
+        )
 
 
 def view_of(model: Model, choice: Choice, samples: Samples) -> View:

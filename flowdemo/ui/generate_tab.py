@@ -14,6 +14,7 @@ from flowdemo.sampling import Samples
 from flowdemo.ui import controls, text
 from flowdemo.ui.controls import Controls, catalogue, first_choice, moved, updates
 from flowdemo.ui.generate import (
+    ANY,
     Choice,
     View,
     choice_from,
@@ -93,6 +94,7 @@ def wire(demo: gr.Blocks, chosen: Controls, randomize: Any, buttons: Any, output
             choose, [switch, chosen.data, chosen.method, *values], chosen.all, **quick
         )
         runs.append(change.success(press, [switch, *values], outputs, **waiting))
+    chosen.label.input(guidable, chosen.label, chosen.guidance, **quick)
     chosen.solver.input(show_solver, values, chosen.all, **quick)
     for control in (chosen.guidance, chosen.label, chosen.n, chosen.steps, chosen.seed):
         control.input(
@@ -184,6 +186,11 @@ def choose(switch: Switch, data: str, method: str, *values: Any) -> list[Any]:
         methods = models[data]
         names = methods.get(method) or next(iter(methods.values()))
         return updates(moved(old, old.model if old.model in names else names[0]))
+
+
+def guidable(label: str) -> Any:
+    """The CFG slider rests while no class is asked for."""
+    return gr.update(interactive=label != ANY)
 
 
 def show_solver(*values: Any) -> list[Any]:

@@ -13,6 +13,7 @@ from typing import TypeVar
 import gradio as gr
 
 Result = TypeVar("Result")
+TIMED = threading.Lock()  # held by the run whose milliseconds are shown
 PREFIX, KEEP_SECONDS = "flowdemo-export-", 3600
 
 
@@ -73,6 +74,17 @@ def in_background(
     finally:
         stopped.set()
         pool.shutdown(wait=False)  # the server must not wait for the evaluation in progress
+
+
+def yielding(watch: Callable[[int], None]) -> Callable[[int], None]:
+    """`watch` for work that waits, at each report, while a timed run goes on."""
+
+    def wait(done: int) -> None:
+        watch(done)
+        with TIMED:
+            pass
+
+    return wait
 
 
 @contextmanager
