@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from tqdm import tqdm
 
-from flowdemo import checkpoints, exports
+from flowdemo import checkpoints, compare, exports, sheets
 from flowdemo.config import read_recipe
 from flowdemo.evaluation import report
 from flowdemo.model import Model
@@ -19,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Flow matching, reflow and MeanFlow: sample, train, evaluate.",
+    help="Flow matching, reflow and MeanFlow: sample, compare, train, evaluate.",
     epilog="--debug, anywhere, shows the whole traceback of an error.",
 )
 Folder = Annotated[bool, typer.Option("--folder", help="MODEL is a checkpoint folder.")]
@@ -86,6 +86,42 @@ def sample_command(
             f"{n} samples, NFE {samples.nfe:g}, {samples.seconds:.3f} s"
             + (f" -> {out}" if out else "")
         )
+
+
+@app.command("compare")
+def compare_command(
+    spec: Annotated[list[str], typer.Argument(help="MODEL:solver:steps[:guidance], several.")],
+    n: int = 10,
+    label: Annotated[str, typer.Option(help="A class, several as 1,2,3, 'all' or 'any'.")] = "all",
+    seed: int = 0,
+    out: Annotated[Path | None, typer.Option(help=".png, .json or .csv")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
+) -> None:
+    """Draws the same noise through several models, solvers, steps and weights."""
+    if out is not None and out.suffix not in sheets.WRITERS:
+        raise ValueError(f"cannot write '{out.name}': end it in {', '.join(sheets.WRITERS)}")
+    specs = [compare.parse_spec(text) for text in spec]
+    loaded, _ = compare.resolve(specs, checkpoints.load)
+    by_name = {model.name: model for model in loaded}
+    choice = parse_label(label, loaded[0].config.classes)
+    rows = []
+    for row in compare.compare(specs, n, choice, seed, load=by_name.__getitem__):
+        rows.append(compare.measure(row, by_name[row.spec.model]))
+        if not json_:
+            print(line_of(rows[-1]), flush=True)
+    if out is not None:
+        sheets.export(rows, out)
+    if json_:
+        print(json.dumps([compare.as_dict(row) for row in rows]))
+
+
+def line_of(row: compare.Row) -> str:
+    """A row of a comparison on the terminal."""
+    right = "" if row.accuracy is None else f"{row.accuracy:.0%} right, "
+    return (
+        f"{row.spec!s:44} NFE {row.samples.nfe:<5g} {1000 * (row.warm_seconds or 0):6.0f} ms, "
+        f"{right}straightness {row.straightness:.4f}, RMSE to reference {row.rmse:.4f}"
+    )
 
 
 def numbers(model: Model, samples: Samples) -> dict[str, Any]:

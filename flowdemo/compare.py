@@ -1,0 +1,208 @@
+"""The same noise and the same classes through several (model, solver, steps, CFG weight)."""
+
+import statistics
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from flowdemo import checkpoints
+from flowdemo.evaluation.classifier import judge
+from flowdemo.evaluation.report import straightness_of
+from flowdemo.model import Model
+from flowdemo.sampling import (
+    LabelChoice,
+    Plan,
+    Samples,
+    checked,
+    is_adaptive,
+    sample,
+)
+from flowdemo.solvers import SOLVERS
+
+MAX_ROWS = 16
+REFERENCE, MAX_REFERENCES = ("dopri5", 1e-5), 32
+TIMINGS, TIMING_SECONDS = 3, 0.5  # warm runs whose median is shown, unless one takes longer
+Watch = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A row of a comparison; what is None is the model's own default."""
+
+    model: str
+    solver: str | None = None
+    steps: int | None = None
+    tolerance: float | None = None
+    guidance: float | None = None
+
+    def __str__(self) -> str:
+        """MODEL:solver:steps:guidance, or MODEL:solver@tolerance:guidance."""
+        if self.tolerance is not None:
+            how = f"{self.solver}@{self.tolerance:g}"
+        else:
+            how = f"{self.solver}:{self.steps}"
+        return f"{self.model}:{how}:{self.guidance:g}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A finished row; the numbers that cost more than the samples come later.
+
+    `right` (n,) says which samples the classifier takes for their class. `rmse` is the root mean
+    square difference, in pixels or units of the plane, to the model's own reference solution.
+    """
+
+    spec: Spec
+    samples: Samples
+    right: Tensor | None = None
+    straightness: float | None = None
+    rmse: float | None = None
+    warm_seconds: float | None = None
+
+    @property
+    def accuracy(self) -> float | None:
+        return None if self.right is None else self.right.double().mean().item()
+
+
+def parse_spec(text: str) -> Spec:
+    """MODEL[:solver[:steps]][:guidance] or MODEL:solver@tolerance[:guidance]; ValueError if not."""
+    model, *rest = text.strip().split(":")
+    form = f"'{text}' is not of the form MODEL:solver:steps[:guidance]"
+    if not model or len(rest) > 3:
+        raise ValueError(form)
+    solver, _, tolerance = (rest.pop(0) if rest else "").partition("@")
+    adaptive = solver in SOLVERS and is_adaptive(solver)
+    try:
+        steps = int(rest.pop(0)) if rest and not adaptive else None
+        guidance = float(rest.pop(0)) if rest else None
+        allowed = float(tolerance) if tolerance else None
+    except ValueError as error:
+        raise ValueError(f"{form} ({error})") from error
+    if rest:
+        raise ValueError(f"{form}: {solver} takes no steps; write {solver}@1e-4")
+    return Spec(model, solver or None, steps, allowed, guidance)
+
+
+def compare(
+    specs: list[Spec],
+    n: int = 10,
+    label: LabelChoice = "all",
+    seed: int = 0,
+    *,
+    load: Callable[[str], Model] = checkpoints.load,
+    watch: Watch = lambda rows: None,
+    max_evaluations: int | None = None,
+) -> Iterator[Row]:
+    """The rows in order, each as soon as its samples are there.
+
+    All of them start from the same noise with the same labels. ValueError, before anything is drawn,
+    if the rows are none or too many, need models of different data, or ask a model for what it does
+    not offer. The other arguments are those of `sample`; the limit is that of each row.
+    """
+    models, complete = resolve(specs, load)
+    for model, spec in zip(models, complete, strict=True):
+        yield look(
+            model,
+            spec,
+            sample(
+                model,
+                n,
+                label,
+                spec.guidance,
+                spec.solver,
+                spec.steps,
+                seed,
+                tolerance=spec.tolerance,
+                watch=watch,
+                max_evaluations=max_evaluations,
+            ),
+        )
+
+
+def resolve(specs: list[Spec], load: Callable[[str], Model]) -> tuple[list[Model], list[Spec]]:
+    """The models, and the rows with the models' defaults filled in."""
+    if not 1 <= len(specs) <= MAX_ROWS:
+        raise ValueError(f"a comparison has 1 to {MAX_ROWS} rows, not {len(specs)}")
+    models = [load(spec.model) for spec in specs]
+    kinds = {model.config.data: model.name for model in models}
+    if len(kinds) > 1:
+        names = " and ".join(f"{name} ({data})" for data, name in kinds.items())
+        raise ValueError(f"rows share their noise, so their data must be the same: not {names}")
+    return models, [completed(spec, model) for spec, model in zip(specs, models, strict=True)]
+
+
+def completed(spec: Spec, model: Model) -> Spec:
+    """The row with the model's defaults filled in; ValueError if the model does not offer it."""
+    own = model.config.defaults
+    guidance = own.guidance if spec.guidance is None else spec.guidance
+    plan: Plan = checked(model, guidance, spec.solver or own.solver, spec.steps, spec.tolerance)
+    return Spec(spec.model, **asdict(plan))
+
+
+def look(model: Model, spec: Spec, samples: Samples) -> Row:
+    """A row with the classifier's verdict, where there is a classifier and a class was asked for."""
+    referee = judge(model.config.data)
+    if referee is None or (samples.labels == model.empty).any():
+        return Row(spec, samples)
+    return Row(spec, samples, referee.look(samples.images)[1] == samples.labels)
+
+
+def measure(row: Row, model: Model, watch: Watch = lambda rows: None) -> Row:
+    """The row with straightness, distance to the reference solution and warm timing."""
+    last = row.samples.trajectory.states[-1]
+    target = reference(model, row.samples, watch)
+    return replace(
+        row,
+        straightness=straightness_of(model, row.samples, 8, watch),
+        rmse=(last - target).square().mean().sqrt().item(),
+        warm_seconds=warm_seconds(model, row.samples, watch),
+    )
+
+
+def reference(model: Model, samples: Samples, watch: Watch) -> Tensor:
+    """x_1 (n, ...) of the model's velocity from the same noise, by dopri5 at a tight tolerance.
+
+    For a MeanFlow network the velocity is u(x, t, t). Kept for a while: several rows share it.
+    """
+    asked = {key: samples.settings[key] for key in ("n", "label", "guidance", "seed")}
+    key = (model.name, model.revision, *map(str, asked.values()))
+    if key not in _REFERENCES:
+        solver, tolerance = REFERENCE
+        exact = sample(
+            model, **asked, solver=solver, tolerance=tolerance, keep_trajectory=False, watch=watch
+        )
+        if len(_REFERENCES) >= MAX_REFERENCES:
+            _REFERENCES.pop(next(iter(_REFERENCES)), None)  # the oldest
+        _REFERENCES[key] = exact.trajectory.states[-1]
+        return exact.trajectory.states[-1]
+    return _REFERENCES[key]
+
+
+_REFERENCES: dict[tuple, Tensor] = {}
+
+
+def warm_seconds(model: Model, samples: Samples, watch: Watch) -> float:
+    """The median of a few runs after the first; of one run where that takes long."""
+    asked = {
+        key: value for key, value in samples.settings.items() if key not in ("model", "revision")
+    }
+    if samples.seconds > TIMING_SECONDS:
+        return samples.seconds
+    return statistics.median(
+        sample(model, **asked, keep_trajectory=False, watch=watch).seconds for _ in range(TIMINGS)
+    )
+
+
+def as_dict(row: Row) -> dict[str, Any]:
+    """The numbers of a row; what was not measured is None."""
+    seconds = row.samples.seconds if row.warm_seconds is None else row.warm_seconds
+    return asdict(row.spec) | {
+        "revision": row.samples.settings["revision"],
+        "nfe": row.samples.nfe,
+        "seconds": seconds,
+        "class_accuracy": row.accuracy,
+        "straightness": row.straightness,
+        "rmse": row.rmse,
+    }

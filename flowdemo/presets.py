@@ -1,0 +1,85 @@
+"""Ready-made comparisons: title -> rows for the models of one data set."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from flowdemo.compare import Spec
+from flowdemo.config import ModelConfig
+from flowdemo.methods import AVERAGE, METHODS
+from flowdemo.solvers import SOLVERS
+
+Models = dict[str, ModelConfig]  # of one data set, by name
+
+
+def preset(title: str, models: Models) -> list[Spec]:
+    """The rows of a preset for at most one model of each method."""
+    chosen = {config.method: name for name, config in reversed(models.items())}
+    return PRESETS[title]({chosen[m]: models[chosen[m]] for m in METHODS if m in chosen})
+
+
+def equal_nfe(models: Models) -> list[Spec]:
+    """Every model with 1, 2, 4 and 8 evaluations."""
+    return [own_steps(name, config, k) for k in (1, 2, 4, 8) for name, config in models.items()]
+
+
+def one_step(models: Models) -> list[Spec]:
+    """Every model with a single evaluation."""
+    return [own_steps(name, config, 1) for name, config in models.items()]
+
+
+def own_defaults(models: Models) -> list[Spec]:
+    """Every model as it is meant to be used."""
+    return [own_steps(name, config, config.defaults.steps) for name, config in models.items()]
+
+
+def solvers_at_16(models: Models) -> list[Spec]:
+    """The first flow-matching model by every solver at 16 evaluations, or adaptively."""
+    name = first(models, "flow-matching")
+    return [
+        Spec(name, solver, tolerance=1e-3, guidance=1.0)
+        if each.adaptive
+        else Spec(name, solver, 16 // each.evaluations, guidance=1.0)
+        for solver, each in SOLVERS.items()
+    ]
+
+
+def guidance_sweep(models: Models) -> list[Spec]:
+    """The model with the fewest steps that is guided, at five weights."""
+    name = first(models, "meanflow", guided=True)
+    low, high = models[name].guidance
+    weights = [round(low + (high - low) * k / 4, 2) for k in range(5)]
+    return [replace(own_steps(name, models[name], 1), guidance=w) for w in weights]
+
+
+def contact_sheet(models: Models) -> list[Spec]:
+    """Weights x steps of one model; the columns are the classes."""
+    name = first(models, "meanflow", guided=True)
+    low, high = models[name].guidance
+    return [
+        replace(own_steps(name, models[name], steps), guidance=w)
+        for steps in (1, 2, 4)
+        for w in dict.fromkeys((low, round((low + high) / 2, 2), high))
+    ]
+
+
+def own_steps(name: str, config: ModelConfig, steps: int) -> Spec:
+    """A model by the step that is its own: `average`, else Euler."""
+    return Spec(name, AVERAGE if config.method == "meanflow" else "euler", steps, guidance=1.0)
+
+
+def first(models: Models, method: str, guided: bool = False) -> str:
+    """The first model of that method (with a range of weights), else the first of all."""
+    fitting = [name for name, config in models.items() if config.method == method]
+    if guided:
+        fitting = [name for name in fitting if models[name].guidance[0] < models[name].guidance[1]]
+    return [*fitting, *models][0]
+
+
+PRESETS: dict[str, Callable[[Models], list[Spec]]] = {
+    "As each is meant": own_defaults,
+    "One evaluation each": one_step,
+    "Equal NFE: 1, 2, 4, 8": equal_nfe,
+    "Solvers at 16 NFE": solvers_at_16,
+    "CFG sweep": guidance_sweep,
+    "Contact sheet: CFG x steps": contact_sheet,
+}

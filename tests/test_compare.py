@@ -1,0 +1,204 @@
+"""Comparisons: the same noise for every row, true numbers, and errors before anything is drawn."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from flowdemo import compare as engine
+from flowdemo import sheets
+from flowdemo.checkpoints import folders, load, read_config, save
+from flowdemo.compare import Spec, as_dict, compare, measure, parse_spec, resolve
+from flowdemo.noise import noise
+from flowdemo.presets import PRESETS, preset
+from tests.conftest import make_model
+
+SMALL = {
+    name: make_model("moons", method, guidance_input=method != "flow-matching")
+    for name, method in (("a", "flow-matching"), ("b", "reflow"), ("c", "meanflow"))
+}
+SMALL |= {"digits": make_model("mnist")}
+SMALL = {
+    name: replace(model, config=model.config.model_copy(update={"name": name}))
+    for name, model in SMALL.items()
+}
+
+
+def rows(*texts: str, **options):
+    specs = [parse_spec(text) for text in texts]
+    return list(compare(specs, load=SMALL.__getitem__, **options))
+
+
+@pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        ("m", Spec("m")),
+        ("m:euler:4", Spec("m", "euler", 4)),
+        ("m:euler:4:2.5", Spec("m", "euler", 4, guidance=2.5)),
+        ("m:dopri5@1e-4", Spec("m", "dopri5", tolerance=1e-4)),
+        ("m:dopri5@1e-4:2", Spec("m", "dopri5", tolerance=1e-4, guidance=2.0)),
+        ("m:dopri5:2", Spec("m", "dopri5", guidance=2.0)),
+        ("m::4", Spec("m", None, 4)),
+    ],
+)
+def test_a_spec_is_read(text, spec):
+    assert parse_spec(text) == spec
+
+
+@pytest.mark.parametrize("text", ["", ":euler", "m:euler:x", "m:euler:1:2:3", "m:dopri5@1e-4:2:3"])
+def test_what_is_no_spec_is_refused(text):
+    with pytest.raises(ValueError, match="not of the form"):
+        parse_spec(text)
+
+
+def test_a_complete_spec_reads_itself():
+    for row in rows("a", "a:dopri5@0.01:2", "b:heun:3:1.5", "c", n=2):
+        assert parse_spec(str(row.spec)) == row.spec
+
+
+def test_every_row_starts_from_the_same_noise_with_the_same_labels():
+    made = rows("a:euler:4", "b", "c:average:2:3", "a:dopri5@1e-2", n=6, seed=5)
+    for row in made:
+        assert torch.equal(row.samples.trajectory.states[0], noise(5, 6, (2,)))
+        assert row.samples.labels.tolist() == [0, 1, 0, 1, 0, 1]
+    assert [row.samples.nfe for row in made[:3]] == [4, 2, 2]
+    assert len({row.samples.points.sum().item() for row in made}) == 4
+
+
+def test_the_distance_to_the_reference_shrinks_with_the_steps():
+    errors = [
+        measure(row, SMALL["a"]).rmse for row in rows("a:euler:2", "a:euler:8", "a:rk4:16", n=20)
+    ]
+    assert errors[0] > errors[1] > errors[2] and errors[2] < 5e-4
+    (row,) = rows("a:euler:2", n=20)
+    exact = rows("a:rk4:200", n=20)[0].samples.points
+    by_hand = (row.samples.points - exact).square().mean().sqrt().item()
+    assert measure(row, SMALL["a"]).rmse == pytest.approx(by_hand, rel=1e-2)
+
+
+def test_the_reference_of_a_one_step_model_is_its_own_velocity_and_is_kept():
+    model = SMALL["c"]
+    (row,) = rows("c", n=5, seed=3)
+    (fine,) = rows("c:rk4:100", n=5, seed=3)
+    seen = []
+    measured = measure(row, model, seen.append)
+    expected = (row.samples.points - fine.samples.points).square().mean().sqrt().item()
+    assert measured.rmse == pytest.approx(expected, rel=1e-3)
+    calls = len(seen)
+    measure(row, model, seen.append)
+    assert len(seen) - calls < calls  # the second time without the adaptive run
+    other = replace(row.samples, settings=row.samples.settings | {"seed": 4})
+    assert not torch.equal(
+        engine.reference(model, row.samples, print), engine.reference(model, other, print)
+    )
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ([], "1 to 16 rows, not 0"),
+        (["a"] * 100, "1 to 16 rows, not 100"),
+        (["a", "digits"], "must be the same: not a .moons. and digits .mnist."),
+        (["a", "b:dopri5:1:4"], "not of the form"),
+        (["a", "b:average:1"], "offers no solver 'average'"),
+        (["a", "c:average:1:9"], "guidance must lie in"),
+        (["a", "b:dopri5@5"], "tolerance must lie in"),
+        (["a", "b:euler:0"], "steps must lie in"),
+    ],
+)
+def test_a_wrong_row_is_refused_before_any_is_drawn(texts, message):
+    drawn = []
+    with pytest.raises(ValueError, match=message):
+        rows(*texts, watch=drawn.append)
+    assert drawn == []
+
+
+def test_a_comparison_can_be_stopped_inside_a_row():
+    class Enough(Exception):
+        pass
+
+    def watch(done):
+        if done >= 30:
+            raise Enough
+
+    made = []
+    with pytest.raises(Enough):
+        for row in compare(
+            [Spec("a"), Spec("a", "euler", 100)], 10, load=SMALL.__getitem__, watch=watch
+        ):
+            made.append(row)
+    assert [str(row.spec) for row in made] == ["a:euler:2:1"]
+
+
+def test_digits_are_judged_and_the_class_any_is_not():
+    specs = [Spec("mnist-meanflow", guidance=2.0)]
+    (row,) = compare(specs, 20)
+    assert row.accuracy > 0.8 and row.right.shape == (20,)
+    (row,) = compare([Spec("mnist-meanflow")], 2, None)
+    assert row.right is None and as_dict(row)["class_accuracy"] is None
+
+
+@pytest.mark.parametrize("title", PRESETS)
+@pytest.mark.parametrize("data", ["mnist", "moons"])
+def test_every_preset_can_be_run(title, data):
+    models = {name: read_config(path) for name, path in folders().items()}
+    specs = preset(title, {n: c for n, c in models.items() if c.data == data})
+    _, complete = resolve(specs, load)
+    assert len(set(complete)) == len(specs) > 1
+    if title == "Equal NFE: 1, 2, 4, 8":
+        nfe = [row.samples.nfe for row in compare(specs, 2)]
+        assert nfe == [1, 1, 1, 2, 2, 2, 4, 4, 4, 8, 8, 8]
+
+
+def test_a_preset_takes_one_model_of_each_method(trained):
+    models = {f"{k}-{m}": make_model(method=m).config for m in ("reflow", "meanflow") for k in "xy"}
+    assert [s.model for s in preset("One evaluation each", models)] == ["x-reflow", "x-meanflow"]
+    only = preset("Solvers at 16 NFE", {"r": make_model(method="reflow").config})
+    assert {spec.model for spec in only} == {"r"}
+
+
+def test_the_files_hold_what_was_measured(tmp_path):
+    made = [
+        measure(row, SMALL[row.spec.model])
+        for row in rows("digits:euler:2", "digits:heun:2:1.5", n=3, seed=7)
+    ]
+    png, text, table = sheets.export_all(made, tmp_path)
+    assert Image.open(png).width >= 3 * 4 * 28
+    content = json.loads(Path(text).read_text())
+    assert (content["n"], content["seed"]) == (3, 7)
+    assert content["rows"] == [as_dict(row) for row in made]
+    with open(table, newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [float(line["rmse"]) for line in lines] == [row.rmse for row in made]
+    assert [float(line["nfe"]) for line in lines] == [2, 8]  # the second is guided by two
+    with pytest.raises(ValueError, match=r"end it in \.png"):
+        sheets.export(made, tmp_path / "a.gif")
+
+
+def test_points_of_all_rows_are_drawn_at_one_scale(tmp_path):
+    made = rows("a", "c", n=50)
+    sheets.export(made, tmp_path / "a.png")
+    sheet = Image.open(tmp_path / "a.png")
+    assert sheet.height == 2 * (480 + 2 * sheets.CAPTION)
+
+
+def test_the_command_line_compares(trained, capsys):
+    from flowdemo import cli  # noqa: PLC0415
+
+    for name in ("a", "c"):
+        save(SMALL[name], trained / name)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(
+            ["compare", "a:euler:3", "c", "--n", "4", "--json", "--out", str(trained / "x.png")]
+        )
+    assert stop.value.code == 0 and (trained / "x.png").is_file()
+    lines = json.loads(capsys.readouterr().out)
+    assert [(line["model"], line["nfe"]) for line in lines] == [("a", 3), ("c", 2)]
+    assert all(line["rmse"] is not None and line["seconds"] > 0 for line in lines)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["compare", "a", "mnist-meanflow"])
+    assert stop.value.code == 1 and "must be the same" in capsys.readouterr().err
