@@ -1,6 +1,7 @@
 """Checkpoints: folders with `config.json`, `model.safetensors` and `README.md`."""
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,15 @@ def folders() -> dict[str, Path]:
         for config in sorted(root.glob(f"*/{CONFIG}")):
             if not config.parent.name.startswith("."):
                 found[config.parent.name] = config.parent
+    return found
+
+
+def configs() -> dict[str, ModelConfig]:
+    """Name -> description of every checkpoint here that can be read."""
+    found = {}
+    for name, folder in folders().items():
+        with suppress(ValueError):
+            found[name] = read_config(folder)
     return found
 
 

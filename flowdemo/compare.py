@@ -12,11 +12,14 @@ from flowdemo.evaluation.classifier import judge
 from flowdemo.evaluation.report import straightness_of
 from flowdemo.model import Model
 from flowdemo.sampling import (
+    MAX_EVALUATIONS,
     LabelChoice,
     Plan,
     Samples,
     checked,
+    evaluations_per_step,
     is_adaptive,
+    kind_of,
     sample,
 )
 from flowdemo.solvers import SOLVERS
@@ -99,26 +102,24 @@ def compare(
 
     All of them start from the same noise with the same labels. ValueError, before anything is drawn,
     if the rows are none or too many, need models of different data, or ask a model for what it does
-    not offer. The other arguments are those of `sample`; the limit is that of each row.
+    not offer. The other arguments are those of `sample`; the limit is that of all rows together.
     """
     models, complete = resolve(specs, load)
+    left = max_evaluations or MAX_EVALUATIONS[kind_of(models[0])]
+    if (work := sum(map(planned, models, complete)) * n) > left:
+        raise ValueError(f"{work} network evaluations exceed the limit of {left}; choose less")
     for model, spec in zip(models, complete, strict=True):
-        yield look(
-            model,
-            spec,
-            sample(
-                model,
-                n,
-                label,
-                spec.guidance,
-                spec.solver,
-                spec.steps,
-                seed,
-                tolerance=spec.tolerance,
-                watch=watch,
-                max_evaluations=max_evaluations,
-            ),
-        )
+        how = {key: value for key, value in asdict(spec).items() if key != "model"}
+        made = sample(model, n, label, seed=seed, **how, watch=watch, max_evaluations=left)
+        left = max(1, left - round(made.nfe * n))
+        yield look(model, spec, made)
+
+
+def planned(model: Model, spec: Spec) -> int:
+    """Evaluations that a row will take on one sample; of an adaptive one nothing is known."""
+    if spec.steps is None:
+        return 0
+    return spec.steps * evaluations_per_step(model, spec.solver, spec.guidance)
 
 
 def resolve(specs: list[Spec], load: Callable[[str], Model]) -> tuple[list[Model], list[Spec]]:

@@ -1,5 +1,8 @@
 """Arrays in, plotly figures out. Knows neither torch modules nor Gradio."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -103,3 +106,71 @@ def styled(figure: go.Figure, height: int) -> go.Figure:
     figure.update_yaxes(**grid)
     figure.update_annotations(font_color=TEXT)
     return figure
+
+
+# Key of a measured row -> title of its panel and type of its axis.
+MEASURES = {
+    "frechet_distance": ("FD to the test set (lower is better)", "log"),
+    "class_accuracy": ("class accuracy (higher is better)", "linear"),
+    "wasserstein_2": ("W2 to fresh points (lower is better)", "log"),
+}
+DASHES = ("solid", "dot", "dash", "dashdot")  # one a CFG weight
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Measured rows of a checkpoint (dictionaries of `evaluate`), and the distance of real data."""
+
+    model: str
+    method: str
+    rows: list[dict[str, Any]]
+    floors: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Evaluations and milliseconds of one run on this machine."""
+
+    label: str
+    method: str
+    nfe: float
+    milliseconds: float
+
+
+def quality(curves: list[Curve], timings: list[Timing]) -> go.Figure:
+    """Quality over evaluations as measured on the cards, and milliseconds of these runs."""
+    keys = [key for key in MEASURES if any(key in row for c in curves for row in c.rows)]
+    titles = [MEASURES[key][0] for key in keys] + ["milliseconds of these rows, here"]
+    figure = make_subplots(rows=1, cols=len(titles), subplot_titles=titles)
+    for column, key in enumerate(keys, start=1):
+        for curve in curves:
+            add_curve(figure, curve, key, column)
+        floors = {curve.floors[key] for curve in curves if key in curve.floors}
+        for floor in floors:
+            figure.add_hline(y=floor, row=1, col=column, line={"color": GREY, "dash": "dash"})
+        figure.update_yaxes(type=MEASURES[key][1], row=1, col=column)
+    for timing in timings:
+        figure.add_scatter(
+            x=[timing.nfe], y=[timing.milliseconds], row=1, col=len(titles), mode="markers",
+            marker={"size": 10, "color": METHOD_COLOURS[timing.method]}, showlegend=False,
+            hovertemplate=f"{timing.label}<br>NFE %{{x}}, %{{y:.0f}} ms<extra></extra>",
+        )  # fmt: skip
+    figure.update_yaxes(type="log", row=1, col=len(titles))
+    nfe = [1, 2, 4, 8, 16, 50]
+    figure.update_xaxes(type="log", title_text="NFE", tickvals=nfe, ticktext=[str(x) for x in nfe])
+    return styled(figure, 400).update_layout(legend_y=-0.22)
+
+
+def add_curve(figure: go.Figure, curve: Curve, key: str, column: int) -> None:
+    """One line a CFG weight through the measured points, whose numbers show on hover."""
+    for w, dash in zip(sorted({row["guidance"] for row in curve.rows}), DASHES, strict=False):
+        rows = [row for row in curve.rows if row["guidance"] == w and key in row]
+        colour = METHOD_COLOURS[curve.method]
+        figure.add_scatter(
+            x=[row["nfe"] for row in rows], y=[row[key] for row in rows], row=1, col=column,
+            mode="lines+markers", name=f"{curve.model}, w = {w:g}", legendgroup=f"{curve.model} {w}",
+            showlegend=column == 1, line={"color": colour, "dash": dash}, marker={"size": 7},
+            customdata=[[row["n"], row["solver"]] for row in rows],
+            hovertemplate=f"{curve.model}, w = {w:g}<br>%{{customdata[1]}}, NFE %{{x}}: %{{y:.4g}}"
+            "<br>%{customdata[0]} samples<extra></extra>",
+        )  # fmt: skip

@@ -205,3 +205,72 @@ def test_a_phone_shows_everything_without_scrolling_sideways(browser, url, schem
     top = page.locator("#picture").bounding_box()["y"]
     assert top < page.locator("#go").bounding_box()["y"]  # the samples come first
     context.close()
+
+
+@pytest.fixture
+def comparing(page):
+    """A visitor who opened the Compare tab and waited for its first comparison."""
+    page.get_by_role("tab", name="Compare").click()
+    expect(page.locator("#c-table tbody tr")).to_have_count(3, timeout=LONG)
+    return page
+
+
+def strips(page: Page) -> list[str]:
+    """What the rows' canvases show, as data URLs."""
+    return page.locator("#c-player canvas").evaluate_all("all => all.map((c) => c.toDataURL())")
+
+
+def test_compare_opens_with_every_method_from_the_same_noise(comparing):
+    at_data = strips(comparing)
+    assert len(at_data) == 3 and len(set(at_data)) == 3
+    comparing.locator("#c-player .fd-time").fill("0")
+    noise = strips(comparing)
+    assert len(set(noise)) == 1 and noise[0] != at_data[0]  # one player scrubs all rows together
+    comparing.locator("#c-player .fd-time").fill("25")
+    half_way = strips(comparing)
+    assert half_way[0] != noise[0] and half_way[1:] == noise[1:]  # one step: no state between
+    expect(comparing.locator("#c-table")).not_to_contain_text("…", timeout=LONG)
+    expect(comparing.locator("#c-quality .js-plotly-plot")).to_be_visible(timeout=LONG)
+
+
+def test_rows_of_ones_own_and_a_link_to_them(comparing, browser):
+    comparing.locator("#c-rows textarea").fill(
+        "mnist-meanflow:average:1:1\nmnist-meanflow:average:1:3"
+    )
+    comparing.locator("#c-go").click()
+    expect(comparing.locator("#c-table tbody tr")).to_have_count(2, timeout=LONG)
+    link = comparing.locator("#c-link a").evaluate("a => a.href")
+    shown = strips(comparing)
+    context = browser.new_context()
+    other = context.new_page()
+    other.goto(link)
+    expect(other.locator("#c-table tbody tr")).to_have_count(2, timeout=LONG)
+    assert strips(other) == shown
+    context.close()
+
+
+def test_a_wrong_row_is_a_message_and_the_rows_stay(comparing):
+    shown = strips(comparing)
+    comparing.locator("#c-rows textarea").fill("mnist-meanflow\nmoons-meanflow")
+    comparing.locator("#c-go").click()
+    expect(comparing.get_by_text("must be the same")).to_be_visible(timeout=LONG)
+    assert strips(comparing) == shown
+
+
+def test_a_preset_of_points_and_a_row_more(comparing):
+    pick(comparing, "c-data", "Two moons")
+    expect(comparing.locator("#c-table")).to_contain_text("moons-reflow", timeout=LONG)
+    comparing.locator("#c-add button").first.click()
+    comparing.locator("#c-add-row").click()
+    expect(comparing.locator("#c-rows textarea")).to_have_value(re.compile("(.*\n){3}.*"))
+    comparing.locator("#c-go").click()
+    expect(comparing.locator("#c-table tbody tr")).to_have_count(4, timeout=LONG)
+    assert len(strips(comparing)) == 4
+
+
+def test_two_rows_under_one_handle_and_files_of_all(comparing):
+    comparing.locator("#c-ab button").first.click()
+    expect(comparing.locator("#c-slider img").first).to_be_visible(timeout=LONG)
+    comparing.locator("#c-export").click()
+    for suffix in (".png", ".json", ".csv"):
+        expect(comparing.locator("#c-files")).to_contain_text(suffix, timeout=LONG)

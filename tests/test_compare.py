@@ -117,6 +117,16 @@ def test_a_wrong_row_is_refused_before_any_is_drawn(texts, message):
     assert drawn == []
 
 
+def test_the_limit_is_that_of_all_rows_together():
+    drawn = []
+    with pytest.raises(ValueError, match="260 network evaluations exceed the limit of 250"):
+        rows("a:euler:10", "a:euler:8:2", n=10, max_evaluations=250, watch=drawn.append)
+    assert drawn == []
+    assert len(rows("a:euler:10", "a:euler:8:2", n=10, max_evaluations=260)) == 2
+    with pytest.raises(ValueError, match="larger tolerance"):  # found while it runs
+        rows("a:euler:10", "a:dopri5@1e-5", n=10, max_evaluations=300)
+
+
 def test_a_comparison_can_be_stopped_inside_a_row():
     class Enough(Exception):
         pass

@@ -1,6 +1,5 @@
 """The Generate tab by its functions, and the app over HTTP."""
 
-import json
 import threading
 import time
 from dataclasses import replace
@@ -19,7 +18,7 @@ from flowdemo.sampling import sample
 from flowdemo.ui import app, controls
 from flowdemo.ui.generate import Choice, View, choice_from, default_choice, is_live, measured, run
 from flowdemo.ui.generate_tab import export_run, guidable, measure
-from flowdemo.ui.player import payload
+from flowdemo.ui.player import film
 from flowdemo.ui.work import TIMED, Stopped, Switch, in_background, yielding
 
 DIGITS = Choice("mnist-meanflow", n=4)
@@ -132,9 +131,9 @@ def test_only_cheap_runs_follow_the_sliders():
 
 
 def test_the_player_gets_every_state_or_an_even_choice_with_both_ends():
-    few = json.loads(payload(sample(load("mnist-meanflow"), 2, steps=3)))
+    few = film(sample(load("mnist-meanflow"), 2, steps=3))
     assert few["numbers"] == [0, 1, 2, 3] and few["states"] == 4 and few["times"][-1] == 1
-    many = json.loads(payload(sample(load("moons-flow-matching"), 4, solver="euler", steps=400)))
+    many = film(sample(load("moons-flow-matching"), 4, solver="euler", steps=400))
     assert len(many["numbers"]) == 101 and many["numbers"][0] == 0 and many["numbers"][-1] == 400
 
 

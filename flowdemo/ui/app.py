@@ -5,7 +5,7 @@ from pathlib import Path
 import gradio as gr
 
 from flowdemo.settings import is_public
-from flowdemo.ui import api, generate_tab, text
+from flowdemo.ui import api, compare_tab, generate_tab, text
 
 HERE = Path(__file__).parent
 # A system font: nothing is fetched from elsewhere.
@@ -19,8 +19,11 @@ def build_app() -> gr.Blocks:
     """The tabs; every tab builds and wires itself."""
     with gr.Blocks(title=text.TITLE, analytics_enabled=False, delete_cache=(3600, 86400)) as demo:
         gr.Markdown(f"# {text.TITLE}\n{text.INTRO}", elem_classes="fd-intro")
-        with gr.Tab("Generate"):
-            generate_tab.build(demo)
+        with gr.Tabs() as tabs:
+            with gr.Tab("Generate", id="generate"):
+                generate_tab.build(demo)
+            with gr.Tab("Compare", id="compare") as tab:
+                compare_tab.build(demo, tab, tabs)
         api.build()
     return demo.queue(max_size=20 if is_public() else None)
 

@@ -45,11 +45,7 @@ class Controls:
 def catalogue() -> dict[str, dict[str, list[str]]]:
     """Data set -> method -> names of its checkpoints; folders that cannot be read are left out."""
     found: dict[str, dict[str, list[str]]] = {}
-    for name, folder in checkpoints.folders().items():
-        try:
-            config = checkpoints.read_config(folder)
-        except ValueError:
-            continue
+    for name, config in checkpoints.configs().items():
         found.setdefault(config.data, {}).setdefault(config.method, []).append(name)
     order = {name: i for i, name in enumerate(DATASETS)}
     return dict(sorted(found.items(), key=lambda item: order.get(item[0], 99)))

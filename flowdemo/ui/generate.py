@@ -27,7 +27,7 @@ from flowdemo.sampling import (
 )
 from flowdemo.settings import max_evaluations
 from flowdemo.ui import text
-from flowdemo.ui.player import payload
+from flowdemo.ui.player import film, payload
 from flowdemo.ui.work import TIMED, in_background, yielding
 
 ANY, ALL = "any", "all"
@@ -126,7 +126,7 @@ def view_of(model: Model, choice: Choice, samples: Samples) -> View:
     return View(
         samples=samples,
         picture=picture(samples),
-        film=payload(samples),
+        film=payload(film(samples)),
         numbers=numbers(model, samples),
         trajectories=trajectories(model, samples),
         rates=plots.speed_and_turning(

@@ -1,8 +1,10 @@
-"""The player: all states of a run in one payload, played and scrubbed in the browser."""
+"""The player: all states of one or several runs, played and scrubbed in the browser."""
 
 import base64
 import json
+import math
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -24,17 +26,33 @@ def player(value: str, elem_id: str) -> gr.HTML:
     )
 
 
-def payload(samples: Samples) -> str:
-    """The states as JSON: pixels as bytes, points as floats, both base64; thinned where too many."""
+def payload(*films: dict[str, Any]) -> str:
+    """One or several films as the JSON that the player reads."""
+    return json.dumps({"films": films})
+
+
+def film(
+    samples: Samples,
+    columns: int | None = None,
+    caption: str = "",
+    colour: str = "",
+    max_bytes: int = MAX_BYTES,
+) -> dict[str, Any]:
+    """The states of a run: pixels as bytes, points as floats, both base64; thinned where too many.
+
+    `columns` of images a line; a caption with the colour of its method stands above.
+    """
     states, times = samples.trajectory.states, samples.trajectory.times
     frame_bytes = states[0].numel() * (1 if samples.images is not None else 4)
-    most = max(2, min(MAX_FRAMES, MAX_BYTES // frame_bytes))
+    most = max(2, min(MAX_FRAMES, max_bytes // frame_bytes))
     shown = np.unique(np.linspace(0, len(times) - 1, min(len(times), most)).round().astype(int))
     content = {
         "times": [round(float(times[k]), 4) for k in shown],
         "numbers": shown.tolist(),
         "states": len(times),
         "labels": samples.labels.tolist(),
+        "caption": caption,
+        "colour": colour,
     }
     if samples.images is None:
         points = states[shown].numpy().astype("<f4")
@@ -44,8 +62,13 @@ def payload(samples: Samples) -> str:
         n, channels, height, width = samples.images.shape
         pixels = np.stack([to_bytes(states[k]) for k in shown])
         content |= {"kind": "images", "n": n, "channels": channels, "height": height}
-        content |= {"width": width, "data": encode(pixels)}
-    return json.dumps(content)
+        content |= {"width": width, "data": encode(pixels), "columns": columns or wide(n)}
+    return content
+
+
+def wide(n: int) -> int:
+    """Images a line: eight, or about twice as many as lines."""
+    return min(n, 8 if n <= 16 else math.ceil(math.sqrt(2 * n)))
 
 
 def encode(values: np.ndarray) -> str:

@@ -33,7 +33,29 @@ EXPLAIN = """
   line at constant speed; measured along a fine run of the velocity, whatever solver you chose.
 - **Accuracy**: the share of these samples that the classifier in this repository takes for their class.
 """
+COMPARE = (
+    "Every row starts from the same noise and the same classes; move the time slider to see all of them "
+    "on their way. Choose ready-made rows, or write your own."
+)
+ROWS_HELP = "One a line: MODEL:solver:steps:CFG weight, or MODEL:dopri5@1e-3:CFG weight"
+QUALITY = (
+    "Measured once on each checkpoint with 10,000 samples (2,000 points); nothing is shown where nothing was "
+    "measured. The dashed line is what real data reaches. Right: these rows, on this machine."
+)
+AB = "Drag the handle: the same noise, two rows."
+EXPLAIN_COMPARE = """
+- **NFE** counts evaluations of the network on one sample; a guided flow-matching step costs two. **ms** is the
+  median of warm runs of the whole row on this machine.
+- **Accuracy**: the share of these samples that the classifier in this repository takes for their class.
+- **Straightness**: 0 when the model's paths are straight lines at constant speed, whatever solver you chose.
+- **RMSE to reference**: how far the samples are from the exact solution of the *same* model's equation
+  (dopri5 at tolerance 1e-5; for MeanFlow with its velocity u(x, t, t)), in pixels from 0 to 1 or units of
+  the plane. It tells what the solver loses; it does not tell which model is better.
+- **FD** is the Frechet distance to the test set in the features of that classifier. Accuracy rises with the
+  CFG weight while FD gets worse, so read them together.
+"""
 IDLE = "Ready."
 STOPPED = "Stopped."
 EXPORT = "Export this run"
+EXPORT_ROWS = "Export these rows"
 OTHER_WEIGHTS = "The link was made with other weights ({old}); here is the same request with {new}."

@@ -1,0 +1,74 @@
+"""Controls that write one more row of a comparison, offering what the chosen model offers."""
+
+from typing import Any
+
+import gradio as gr
+
+from flowdemo.compare import completed, parse_spec
+from flowdemo.sampling import is_adaptive
+from flowdemo.ui.controls import TOLERANCES, catalogue
+from flowdemo.ui.generate import load
+from flowdemo.ui.generate_tab import PRIVATE
+from flowdemo.ui.work import spoken
+
+
+def build(data_name: str, data: gr.Radio, rows: gr.Textbox) -> None:
+    """Controls that write one more line; they offer what the chosen model offers."""
+    names = names_of(data_name)
+    offered = offer(names[0])
+    model = gr.Dropdown(names, value=names[0], label="Model", elem_id="c-model")
+    solver = gr.Dropdown(label="Solver", elem_id="c-solver", **offered[0])
+    steps = gr.Slider(1, 200, step=1, precision=0, label="Steps", elem_id="c-steps", **offered[1])
+    tolerance = gr.Dropdown(TOLERANCES, value=1e-3, label="Tolerance", visible=False)
+    guidance = gr.Slider(step=0.1, label="CFG weight", elem_id="c-guidance", **offered[2])
+    add = gr.Button("Add", size="sm", elem_id="c-add-row")
+    quick = {"queue": False, **PRIVATE}
+    model.input(offered_by, model, [solver, steps, guidance, tolerance], **quick)
+    solver.input(steps_or_tolerance, solver, [steps, tolerance], **quick)
+    add.click(with_row, [rows, model, solver, steps, tolerance, guidance], rows, **quick)
+    data.change(models_offered, data, [model, solver, steps, guidance, tolerance], **quick)
+
+
+def with_row(
+    rows: str, model: str, solver: str, steps: int, tolerance: float, guidance: float
+) -> str:
+    """The rows with one more line, if the model offers it."""
+    with spoken():
+        how = f"{solver}@{tolerance:g}" if is_adaptive(solver) else f"{solver}:{int(steps or 0)}"
+        spec = completed(parse_spec(f"{model}:{how}:{guidance:g}"), load(model))
+        return "\n".join([*filter(str.strip, rows.splitlines()), str(spec)])
+
+
+def offer(name: str) -> list[dict[str, Any]]:
+    """Solver, steps and CFG weight as the model offers them."""
+    model = load(name)
+    (low, high), own = model.config.guidance, model.config.defaults
+    return [
+        {"choices": list(model.solvers), "value": own.solver},
+        {"value": own.steps, "visible": not is_adaptive(own.solver)},
+        {"minimum": low, "maximum": max(high, low + 0.1), "value": own.guidance,
+         "visible": high > low},
+    ]  # fmt: skip
+
+
+def offered_by(name: str) -> list[Any]:
+    """The updates of solver, steps, weight and tolerance for a model."""
+    with spoken():
+        adaptive = is_adaptive(load(name).config.defaults.solver)
+        return [*(gr.update(**p) for p in offer(name)), gr.update(visible=adaptive)]
+
+
+def models_offered(data: str) -> list[Any]:
+    """The updates of the adder after other data was chosen."""
+    names = names_of(data)
+    return [gr.update(choices=names, value=names[0]), *offered_by(names[0])]
+
+
+def steps_or_tolerance(solver: str) -> list[Any]:
+    """Steps, or for an adaptive solver a tolerance."""
+    adaptive = is_adaptive(solver)
+    return [gr.update(visible=not adaptive), gr.update(visible=adaptive)]
+
+
+def names_of(data: str) -> list[str]:
+    return [name for names in catalogue().get(data, {}).values() for name in names]

@@ -1,0 +1,221 @@
+"""The Compare tab: several models, solvers, steps and weights from the same noise."""
+
+import html
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from urllib.parse import urlencode
+
+from PIL import Image
+from plotly.graph_objects import Figure
+
+from flowdemo import checkpoints, plots
+from flowdemo import compare as engine
+from flowdemo.compare import Row, parse_spec
+from flowdemo.config import ModelConfig
+from flowdemo.presets import PRESETS, preset
+from flowdemo.sampling import kind_of, parse_label
+from flowdemo.settings import max_evaluations
+from flowdemo.ui import generate
+from flowdemo.ui.generate import Wanted, load
+from flowdemo.ui.player import MAX_BYTES, film, payload
+from flowdemo.ui.work import TIMED, in_background, yielding
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the controls say: rows as text, one MODEL:solver:steps[:guidance] a line."""
+
+    rows: str
+    n: int = 10
+    label: str = "all"
+    seed: int = 42
+
+    @property
+    def specs(self) -> list[engine.Spec]:
+        return [parse_spec(line) for line in self.rows.splitlines() if line.strip()]
+
+
+@dataclass(frozen=True)
+class View:
+    """What the tab shows of the rows that are there."""
+
+    rows: list[Row]
+    films: str
+    table: str
+    quality: Figure
+    link: str
+
+
+def run(comparison: Comparison, wanted: Wanted = lambda: True) -> Iterator[str | View]:
+    """Progress in words; after each row, the view of the rows so far."""
+    specs = comparison.specs
+    models, complete = engine.resolve(specs, load)
+    relay, rows = Relay(), []
+    made = engine.compare(
+        specs,
+        comparison.n,
+        parse_label(comparison.label, models[0].config.classes),
+        comparison.seed,
+        load=load,
+        watch=relay,
+        max_evaluations=max_evaluations(kind_of(models[0])),
+    )
+    for spec in complete:
+        for progress in in_background(partial(advance, made, relay), wanted):
+            if isinstance(progress, int):
+                yield f"row {len(rows) + 1} of {len(complete)}, {spec}: {progress} evaluations ..."
+        rows.append(progress)
+        yield view_of(comparison, rows)
+
+
+class Relay:
+    """Passes the progress of a comparison on to whoever watches its present row."""
+
+    watch: engine.Watch
+
+    def __call__(self, done: int) -> None:
+        self.watch(done)
+
+
+def advance(rows: Iterator[Row], relay: Relay, watch: engine.Watch) -> Row:
+    """The next row of a comparison."""
+    relay.watch = watch
+    with TIMED:
+        return next(rows)
+
+
+def measured(comparison: Comparison, rows: list[Row], wanted: Wanted) -> Iterator[View | None]:
+    """None while it works; after each row, the view with what has been measured so far."""
+    rows = list(rows)
+    for i, row in enumerate(rows):
+        model = load(row.spec.model)
+        if model.revision != row.samples.settings["revision"]:
+            raise ValueError(f"{model.name} has changed since; press Compare again")
+        work = partial(measure, row, model)
+        for progress in in_background(work, wanted):
+            if isinstance(progress, int):
+                yield None
+        rows[i] = progress
+        yield view_of(comparison, rows)
+
+
+def measure(row: Row, model: object, watch: engine.Watch) -> Row:
+    """The row with its slow numbers, giving way to runs that are being timed."""
+    return engine.measure(row, model, yielding(watch))
+
+
+def view_of(comparison: Comparison, rows: list[Row]) -> View:
+    """Films, table, plot and link of some rows."""
+    return View(list(rows), films(rows), table(rows), quality(rows), link(comparison, rows))
+
+
+def films(rows: list[Row]) -> str:
+    """All rows for the one player, each under a caption."""
+    share = MAX_BYTES // len(rows)
+    parts = []
+    for row in rows:
+        n = len(row.samples.labels)
+        right = "" if row.right is None else f", {int(row.right.sum())}/{n} right"
+        colour = plots.METHOD_COLOURS[method_of(row)]
+        caption = f"{words(row)}: NFE {row.samples.nfe:g}{right}"
+        parts.append(film(row.samples, min(n, 20), caption, colour, share))
+    return payload(*parts)
+
+
+def picture(row: Row) -> Image.Image:
+    """The final samples of a row."""
+    return generate.picture(row.samples)
+
+
+def words(row: Row) -> str:
+    """A row in words."""
+    spec = row.spec
+    how = f"tolerance {spec.tolerance:g}" if spec.steps is None else f"{spec.steps} step(s)"
+    return f"{spec.model}, {spec.solver}, {how}, w = {spec.guidance:g}"
+
+
+def milliseconds(row: Row) -> float:
+    return 1000 * (row.samples.seconds if row.warm_seconds is None else row.warm_seconds)
+
+
+def method_of(row: Row) -> str:
+    return load(row.spec.model).config.method
+
+
+COLUMNS = {
+    "NFE": lambda row: f"{row.samples.nfe:g}",
+    "ms": lambda row: f"{milliseconds(row):.0f}",
+    "accuracy": lambda row: "" if row.accuracy is None else f"{row.accuracy:.0%}",
+    "straightness": lambda row: "…" if row.straightness is None else f"{row.straightness:.3f}",
+    "RMSE to reference": lambda row: "…" if row.rmse is None else f"{row.rmse:.4f}",
+}
+
+
+def table(rows: list[Row]) -> str:
+    """The numbers of the rows as an HTML table."""
+    head = "".join(f'<th scope="col">{title}</th>' for title in ("row", *COLUMNS))
+    body = ""
+    for row in rows:
+        colour = plots.METHOD_COLOURS[method_of(row)]
+        cells = "".join(f"<td>{column(row)}</td>" for column in COLUMNS.values())
+        name = html.escape(words(row))
+        body += f'<tr style="--fd-method: {colour}"><th scope="row">{name}</th>{cells}</tr>'
+    return f'<table class="fd-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def quality(rows: list[Row]) -> Figure:
+    """Measured quality of every checkpoint of this data, and milliseconds of these rows."""
+    data = load(rows[0].spec.model).config.data
+    curves = [
+        plots.Curve(name, config.method, config.results.get("rows", []), floors(config))
+        for name, config in models_of(data).items()
+    ]
+    timings = [
+        plots.Timing(words(row), method_of(row), row.samples.nfe, milliseconds(row)) for row in rows
+    ]
+    return plots.quality(curves, timings)
+
+
+def floors(config: ModelConfig) -> dict[str, float]:
+    """What real data reaches, by the name of the measure."""
+    keys = {
+        "frechet_distance": "floor_frechet_distance",
+        "class_accuracy": "floor_accuracy",
+        "wasserstein_2": "floor_wasserstein_2",
+    }
+    return {name: config.results[key] for name, key in keys.items() if key in config.results}
+
+
+def models_of(data: str) -> dict[str, ModelConfig]:
+    """The readable checkpoints of a data set."""
+    return {name: c for name, c in checkpoints.configs().items() if c.data == data}
+
+
+def link(comparison: Comparison, rows: list[Row]) -> str:
+    """A link that brings the whole comparison back."""
+    lines = [str(row.spec) for row in rows]
+    shared = {"n": comparison.n, "label": comparison.label, "seed": comparison.seed}
+    query = urlencode({"compare": ",".join(lines)} | shared)
+    return f'<div class="fd-link"><a href="?{html.escape(query)}">Link to this comparison</a></div>'
+
+
+def comparison_from(query: dict[str, str]) -> Comparison:
+    """The comparison of a link; ValueError for a wrong value."""
+    kinds = {"n": int, "label": str, "seed": int}
+    given = {key: kind(query[key]) for key, kind in kinds.items() if key in query}
+    return Comparison("\n".join(query["compare"].split(",")), **given)
+
+
+def of_preset(title: str, data: str, comparison: Comparison) -> Comparison:
+    """The comparison with the rows of a preset."""
+    models = models_of(data)
+    if not models:
+        raise ValueError(f"there is no model of '{data}' here any more")
+    _, specs = engine.resolve(preset(title, models), load)
+    return replace(comparison, rows="\n".join(map(str, specs)))
+
+
+def first_comparison(data: str) -> Comparison:
+    """What the tab opens with."""
+    return of_preset(next(iter(PRESETS)), data, Comparison(""))

@@ -1,0 +1,301 @@
+"""The layout and the wiring of the Compare tab."""
+
+import html
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from flowdemo import sheets
+from flowdemo.compare import Row, completed
+from flowdemo.data import dataset
+from flowdemo.presets import PRESETS
+from flowdemo.settings import is_public
+from flowdemo.ui import adder, text
+from flowdemo.ui.compare import (
+    Comparison,
+    View,
+    comparison_from,
+    first_comparison,
+    measured,
+    of_preset,
+    picture,
+    run,
+    words,
+)
+from flowdemo.ui.controls import catalogue, title_of
+from flowdemo.ui.generate import ALL, ANY, load
+from flowdemo.ui.generate_tab import LANE, MEASURE, PRIVATE, randomized
+from flowdemo.ui.player import player
+from flowdemo.ui.work import Stopped, Switch, fresh_folder, spoken
+
+
+@dataclass(frozen=True)
+class Controls:
+    """The components, first those of a `Comparison` in its order."""
+
+    rows: gr.Textbox
+    n: gr.Slider
+    label: gr.Radio
+    seed: gr.Number
+    data: gr.Radio
+    preset: gr.Dropdown
+
+    @property
+    def values(self) -> list[gr.components.Component]:
+        return [getattr(self, name) for name in Comparison.__dataclass_fields__]
+
+    @property
+    def all(self) -> list[gr.components.Component]:
+        return list(vars(self).values())
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a comparison changes."""
+
+    status: gr.HTML
+    films: gr.HTML
+    table: gr.HTML
+    quality: gr.Plot
+    link: gr.HTML
+    left: gr.Dropdown
+    right: gr.Dropdown
+    made: gr.State
+
+    @property
+    def all(self) -> list[Any]:
+        return list(vars(self).values())
+
+
+def build(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs) -> None:
+    """The tab; its first comparison is made when it is first opened."""
+    first = first_comparison("mnist" if "mnist" in catalogue() else next(iter(catalogue())))
+    with gr.Row(elem_classes="fd-main fd-two"):
+        with gr.Column(scale=3, min_width=270, elem_classes="fd-controls"):
+            controls = build_controls(first)
+            randomize = gr.Checkbox(False, label="Randomize seed", elem_id="c-randomize")
+            with gr.Row():
+                go = gr.Button("Compare", variant="primary", elem_id="c-go", min_width=100)
+                stop = gr.Button("Stop", elem_id="c-stop", min_width=80)
+            status = gr.HTML(text.IDLE, elem_classes="fd-status", elem_id="c-status")
+        with gr.Column(scale=6, min_width=300, elem_classes="fd-results"):
+            gr.Markdown(text.COMPARE, elem_classes="fd-caption")
+            films = player("", "c-player")
+            table = gr.HTML("", elem_id="c-table", elem_classes="fd-scroll")
+            with gr.Row():
+                link = gr.HTML("", elem_id="c-link")
+                export = gr.Button(text.EXPORT_ROWS, elem_id="c-export", size="sm")
+            files = gr.File(label="Files", file_count="multiple", visible=False, elem_id="c-files")
+            with gr.Accordion("A/B: two rows on top of each other", open=False, elem_id="c-ab"):
+                gr.Markdown(text.AB, elem_classes="fd-caption")
+                with gr.Row():
+                    left = gr.Dropdown([], label="A", elem_id="c-left")
+                    right = gr.Dropdown([], label="B", elem_id="c-right")
+                slider = gr.ImageSlider(
+                    show_label=False, format="png", type="pil", interactive=False, buttons=[],
+                    elem_classes="fd-samples", elem_id="c-slider",
+                )  # fmt: skip
+    gr.Markdown("#### Quality over NFE")
+    quality = gr.Plot(show_label=False, elem_id="c-quality")
+    gr.Markdown(text.QUALITY, elem_classes="fd-caption")
+    with gr.Accordion("What am I seeing?", open=False):
+        gr.Markdown(text.EXPLAIN_COMPARE)
+    made = gr.State([], time_to_live=3600)
+    results = Results(status, films, table, quality, link, left, right, made)
+    wire(demo, (tab, tabs), controls, randomize, (go, stop), results)
+    for choice in (left, right):
+        choice.change(beside, [made, left, right], slider, queue=False, **PRIVATE)
+    export.click(export_rows, made, files, **PRIVATE, **LANE)
+
+
+def build_controls(first: Comparison) -> Controls:
+    """Data, preset, rows, and what the rows share."""
+    models = catalogue()
+    data_name = load(first.specs[0].model).config.data
+    choices = [(title_of(name), name) for name in models]
+    data = gr.Radio(choices, value=data_name, label="Data", elem_id="c-data")
+    preset = gr.Dropdown(
+        list(PRESETS), value=next(iter(PRESETS)), label="Ready-made rows", elem_id="c-preset"
+    )
+    rows = gr.Textbox(
+        first.rows, label="Rows", info=text.ROWS_HELP, lines=4, max_lines=16, elem_id="c-rows"
+    )
+    with gr.Accordion("Add a row", open=False, elem_id="c-add"):
+        adder.build(data_name, data, rows)
+    label = gr.Radio(classes_of(data_name), value=first.label, label="Class", elem_id="c-label")
+    n = gr.Slider(1, largest(data_name), first.n, step=1, precision=0, label="Samples a row",
+                  elem_id="c-n")  # fmt: skip
+    seed = gr.Number(first.seed, label="Seed", precision=0, minimum=0, elem_id="c-seed")
+    return Controls(rows, n, label, seed, data, preset)
+
+
+def wire(
+    demo: gr.Blocks, place: Any, controls: Controls, randomize: Any, buttons: Any, results: Results
+) -> None:
+    """What happens when something is pressed, chosen or opened."""
+    (tab, tabs), (go, stop), values = place, buttons, controls.values
+    switch = gr.State(Switch())
+    waiting = {"show_progress_on": results.status, **PRIVATE, **LANE}
+    quick = {"queue": False, **PRIVATE}
+    runs = [
+        go.click(randomized, [switch, randomize, controls.seed], controls.seed, **quick).then(
+            press, [switch, *values], results.all, **waiting
+        ),
+        tab.select(opened, [switch, results.made, *values], results.all, **waiting),
+    ]
+    for control, choose in ((controls.data, choose_data), (controls.preset, choose_preset)):
+        chosen = control.input(
+            choose, [switch, controls.data, controls.preset, *values], controls.all, **quick
+        )
+        runs.append(chosen.success(press, [switch, *values], results.all, **waiting))
+    linked = demo.load(open_link, None, [*controls.all, results.status, tabs], **PRIVATE)
+    runs.append(linked.success(press_linked, [switch, *values], results.all, **waiting))
+    slow = [results.status, results.table, results.quality]
+    for each in runs:
+        each.success(
+            measure, [switch, results.made, *values], slow, show_progress="hidden",
+            **PRIVATE, **MEASURE,
+        )  # fmt: skip
+    stop.click(stop_run, switch, results.status, **quick)
+
+
+def press(switch: Switch, *values: Any) -> Iterator[list[Any]]:
+    """A comparison as updates of the results; rows appear as they finish."""
+    with spoken():
+        try:
+            for state in run(comparison_of(values), switch.wanted()):
+                yield said(state) if isinstance(state, str) else fields(state)
+            yield said(text.IDLE)
+        except Stopped:
+            yield said(text.STOPPED)
+
+
+def said(words_: str) -> list[Any]:
+    """Only the status changes."""
+    return [words_, *[gr.skip()] * (len(Results.__dataclass_fields__) - 1)]
+
+
+def fields(view: View) -> list[Any]:
+    """A view in the order of the results."""
+    names = [f"{i + 1}. {words(row)}" for i, row in enumerate(view.rows)]
+    left = gr.update(choices=names, value=names[0])
+    right = gr.update(choices=names, value=names[-1])
+    return [gr.skip(), view.films, view.table, view.quality, view.link, left, right, view.rows]
+
+
+def measure(switch: Switch, rows: list[Row], *values: Any) -> Iterator[list[Any]]:
+    """The table with the slow numbers of the rows, one after the other."""
+    yield [gr.skip()] * 3
+    with spoken(), suppress(Stopped):
+        for view in measured(comparison_of(values), rows, switch.wanted()):
+            if view is not None:
+                yield [gr.skip(), view.table, view.quality]
+
+
+def opened(switch: Switch, rows: list[Row], *values: Any) -> Iterator[list[Any]]:
+    """The first comparison, when the tab is opened for the first time."""
+    if rows:
+        yield [gr.skip()] * len(Results.__dataclass_fields__)
+        return
+    switch.begin()
+    yield from press(switch, *values)
+
+
+def stop_run(switch: Switch) -> str:
+    """Stops what this visitor has begun."""
+    switch.stop()
+    return text.STOPPED
+
+
+def comparison_of(values: tuple[Any, ...]) -> Comparison:
+    """The values of the controls; an emptied number counts as its smallest."""
+    given = dict(zip(Comparison.__dataclass_fields__, values, strict=True))
+    whole = {key: int(given[key] or 0) for key in ("n", "seed")}
+    return Comparison(**given | whole)
+
+
+def choose_preset(switch: Switch, data: str, preset: str, *values: Any) -> list[Any]:
+    """Begins a comparison with the rows of a preset."""
+    switch.begin()
+    with spoken():
+        return updates(of_preset(preset, data, comparison_of(values)), data, preset)
+
+
+def choose_data(switch: Switch, data: str, preset: str, *values: Any) -> list[Any]:
+    """The same after other data was chosen: only the seed stays."""
+    seed = comparison_of(values).seed
+    fresh = Comparison("", default_n(data), ALL, seed)
+    return choose_preset(switch, data, preset, *vars(fresh).values())
+
+
+def updates(comparison: Comparison, data: str, preset: Any) -> list[Any]:
+    """The updates of `Controls.all`."""
+    return [
+        comparison.rows,
+        gr.update(maximum=largest(data), value=min(comparison.n, largest(data))),
+        gr.update(choices=classes_of(data), value=comparison.label),
+        comparison.seed,
+        data,
+        preset,
+    ]
+
+
+def open_link(request: gr.Request) -> list[Any]:
+    """The controls of a link's query, and this tab; without one everything stays as it is."""
+    query, nothing = dict(request.query_params), [gr.skip()] * len(Controls.__dataclass_fields__)
+    if "compare" not in query:
+        return [*nothing, gr.skip(), gr.skip()]
+    try:
+        comparison = comparison_from(query)
+        models = [load(spec.model) for spec in comparison.specs]
+        for spec, model in zip(comparison.specs, models, strict=True):
+            completed(spec, model)
+        if not models:
+            raise ValueError("it names no row")
+        data = models[0].config.data
+    except ValueError as error:
+        message = f"The link cannot be used: {html.escape(str(error))}"
+        return [*nothing, message, gr.Tabs(selected="compare")]
+    changes = updates(comparison, data, gr.skip())
+    return [*changes, text.IDLE, gr.Tabs(selected="compare")]
+
+
+def press_linked(request: gr.Request, switch: Switch, *values: Any) -> Iterator[list[Any]]:
+    """The comparison of a link; a page opened without one waits until the tab is opened."""
+    if "compare" in request.query_params:
+        for state in press(switch, *values):
+            yield [gr.skip(), *state[1:]]  # the status may hold a note about the link
+    else:
+        yield [gr.skip()] * len(Results.__dataclass_fields__)
+
+
+def beside(rows: list[Row], left: str | None, right: str | None) -> Any:
+    """Two rows for the A/B slider."""
+    chosen = [int(name.split(".")[0]) - 1 for name in (left, right) if name]
+    if len(chosen) < 2 or max(chosen) >= len(rows):
+        return gr.skip()
+    return tuple(picture(rows[i]) for i in chosen)
+
+
+def export_rows(rows: list[Row]) -> Any:
+    """PNG, JSON and CSV of the rows, in a new folder."""
+    with spoken():
+        if not rows:
+            raise ValueError("There is no comparison to export: press Compare first.")
+        return gr.update(value=sheets.export_all(rows, fresh_folder()), visible=True)
+
+
+def classes_of(data: str) -> list[str]:
+    return [ALL, *dataset(data).classes, ANY]
+
+
+def default_n(data: str) -> int:
+    return 10 if dataset(data).is_image else 500
+
+
+def largest(data: str) -> int:
+    """Samples a row that one may ask for."""
+    return (20 if is_public() else 60) if dataset(data).is_image else 1000

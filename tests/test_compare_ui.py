@@ -1,0 +1,140 @@
+"""The Compare tab by its functions."""
+
+import json
+from urllib.parse import parse_qsl
+
+import gradio as gr
+import pytest
+
+from flowdemo.checkpoints import load, save
+from flowdemo.ui import adder, compare_tab
+from flowdemo.ui.compare import (
+    Comparison,
+    comparison_from,
+    first_comparison,
+    measured,
+    of_preset,
+    run,
+)
+from flowdemo.ui.work import Stopped
+from tests.conftest import make_model
+
+POINTS = Comparison("moons-flow-matching:euler:4\nmoons-meanflow", n=20)
+
+
+def views(comparison, wanted=lambda: True):
+    return [state for state in run(comparison, wanted) if not isinstance(state, str)]
+
+
+def test_rows_appear_as_they_finish_and_share_one_player():
+    first, second = views(POINTS)
+    assert (len(first.rows), len(second.rows)) == (1, 2)
+    films = json.loads(second.films)["films"]
+    assert [len(film["times"]) for film in films] == [5, 2]
+    assert films[0]["caption"].startswith("moons-flow-matching, euler, 4 step(s), w = 1: NFE 4")
+    assert films[0]["colour"] == "#0072B2" and films[1]["colour"] == "#009E73"
+    assert second.table.count("<tr") == 3 and second.table.count("…") == 4  # slow numbers to come
+
+
+def test_the_slow_numbers_follow_row_by_row():
+    *_, view = views(POINTS)
+    steps = [v for v in measured(POINTS, view.rows, lambda: True) if v is not None]
+    assert [v.table.count("…") for v in steps] == [2, 0]
+    assert [row.rmse is None for row in steps[0].rows] == [False, True]
+
+
+def test_a_comparison_stops_between_and_inside_rows():
+    long = Comparison("moons-flow-matching:euler:2\nmoons-flow-matching:euler:200", n=1000)
+    seen = []
+
+    def wanted():
+        return len(seen) < 1
+
+    with pytest.raises(Stopped):
+        for state in run(long, wanted):
+            if not isinstance(state, str):
+                seen.append(state)
+    assert len(seen) == 1 and len(seen[0].rows) == 1
+
+
+def test_quality_is_that_of_the_cards_and_nothing_else():
+    *_, view = views(POINTS)
+    figure = view.quality
+    for name in ("moons-flow-matching", "moons-meanflow", "moons-reflow"):
+        measured_rows = load(name).config.results["rows"]
+        for w in {row["guidance"] for row in measured_rows}:
+            (trace,) = [t for t in figure.data if t.name == f"{name}, w = {w:g}"]
+            wanted = [(r["nfe"], r["wasserstein_2"]) for r in measured_rows if r["guidance"] == w]
+            assert list(zip(trace.x, trace.y, strict=True)) == wanted
+    dots = [t for t in figure.data if t.name is None]
+    assert [t.x[0] for t in dots] == [4, 1]
+
+
+def test_an_unmeasured_checkpoint_has_no_curve(trained):
+    save(make_model(), trained / "moons-new")
+    *_, view = views(Comparison("moons-new:euler:2", n=2))
+    assert not any((t.name or "").startswith("moons-new") for t in view.quality.data)
+
+
+def test_a_link_brings_the_comparison_back():
+    *_, view = views(Comparison("moons-flow-matching:euler:4\nmoons-meanflow", 7, "upper", 5))
+    query = dict(parse_qsl(view.link.split('href="?')[1].split('"')[0].replace("&amp;", "&")))
+    again = comparison_from(query)
+    assert again == Comparison(
+        "moons-flow-matching:euler:4:1\nmoons-meanflow:average:1:1", 7, "upper", 5
+    )
+
+
+def test_the_first_comparison_is_every_method_as_it_is_meant():
+    assert first_comparison("mnist").rows.splitlines() == [
+        "mnist-flow-matching:euler:50:1", "mnist-reflow:euler:1:1", "mnist-meanflow:average:1:1",
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="no model of 'nothing'"):
+        of_preset("CFG sweep", "nothing", POINTS)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("", "1 to 16 rows"),
+        ("moons-meanflow\n" * 100, "1 to 16 rows, not 100"),
+        ("gone:euler:1", "no model 'gone'"),
+        ("moons-meanflow\nmnist-meanflow", "must be the same"),
+        ("moons-meanflow:euler:99999", "steps must lie in"),
+    ],
+)
+def test_wrong_rows_are_one_message_and_change_nothing(rows, message):
+    with pytest.raises(gr.Error, match=message):
+        list(compare_tab.press(compare_tab.Switch(), rows, 4, "all", 0))
+
+
+def test_a_model_that_changed_meanwhile_is_not_measured(trained):
+    save(make_model(), trained / "moons-mine")
+    choice = Comparison("moons-mine:euler:2", n=2)
+    *_, view = views(choice)
+    save(make_model("moons", "reflow", guidance_input=True), trained / "moons-mine")
+    with pytest.raises(ValueError, match="has changed since"):
+        list(measured(choice, view.rows, lambda: True))
+
+
+def test_a_row_is_added_only_if_the_model_offers_it():
+    one = adder.with_row("", "moons-meanflow", "average", 1, 1e-3, 2.0)
+    two = adder.with_row(one + "\n\n", "moons-flow-matching", "dopri5", 1, 1e-4, 1.0)
+    assert two == "moons-meanflow:average:1:2\nmoons-flow-matching:dopri5@0.0001:1"
+    with pytest.raises(gr.Error, match="offers no solver"):
+        adder.with_row(one, "moons-flow-matching", "average", 1, 1e-3, 1.0)
+    solver, steps, _, tolerance = adder.offered_by("moons-flow-matching")
+    assert "average" not in solver["choices"] and steps["visible"] and not tolerance["visible"]
+
+
+def test_two_rows_lie_beside_each_other():
+    *_, view = views(Comparison("mnist-meanflow\nmnist-reflow", n=4))
+    a, b = compare_tab.beside(view.rows, "1. x", "2. y")
+    assert a.size == b.size and a.tobytes() != b.tobytes()
+    assert compare_tab.beside(view.rows, "1. x", None) == gr.skip()
+    assert compare_tab.beside([], "1. x", "2. y") == gr.skip()
+
+
+def test_nothing_to_export_says_so():
+    with pytest.raises(gr.Error, match="press Compare"):
+        compare_tab.export_rows([])
