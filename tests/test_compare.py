@@ -80,6 +80,16 @@ def test_the_distance_to_the_reference_shrinks_with_the_steps():
     assert measure(row, SMALL["a"]).rmse == pytest.approx(by_hand, rel=1e-2)
 
 
+def test_only_the_first_samples_are_followed_to_the_reference(monkeypatch):
+    monkeypatch.setattr(engine, "FOLLOWED", {"points": 3})
+    specs = [Spec("a", "euler", 3)]
+    (row,) = compare(specs, 6, [0, 1, 1, 0, 1, 0], 11, load=SMALL.__getitem__)
+    (few,) = compare(specs, 3, [0, 1, 1], 11, load=SMALL.__getitem__)
+    assert len(engine.reference(SMALL["a"], row.samples, print)) == 3
+    rmse = measure(row, SMALL["a"]).rmse
+    assert rmse == pytest.approx(measure(few, SMALL["a"]).rmse, rel=1e-5)
+
+
 def test_the_reference_of_a_one_step_model_is_its_own_velocity_and_is_kept():
     model = SMALL["c"]
     (row,) = rows("c", n=5, seed=3)

@@ -197,6 +197,7 @@ def test_the_endpoints_are_the_promised_ones(server):
     }
     assert named == {
         "/generate": ["model", "n", "label", "guidance", "solver", "steps", "tolerance", "seed"],
+        "/compare": ["spec", "n", "label", "seed"],
         "/models": [],
     }
     assert api["unnamed_endpoints"] == {}
@@ -215,6 +216,16 @@ def test_generate_over_http_returns_files_and_numbers(server):
     assert (
         numbers["nfe"] == 1 and numbers["model"] == "mnist-reflow" and numbers["straightness"] > 0
     )
+
+
+def test_compare_over_http_returns_files_and_the_numbers_of_every_row(server):
+    spec = "moons-flow-matching:euler:4,moons-meanflow:average:1:2"
+    files, rows = Client(server, verbose=False).predict(spec=spec, n=5, seed=3, api_name="/compare")
+    assert {Path(f).suffix for f in files} == {".png", ".json", ".csv"}
+    assert [(row["model"], row["nfe"], row["guidance"]) for row in rows] == [
+        ("moons-flow-matching", 4, 1), ("moons-meanflow", 1, 2),
+    ]  # fmt: skip
+    assert all(row["rmse"] > 0 and row["straightness"] > 0 for row in rows)
 
 
 def test_an_error_over_http_says_what_is_wrong_and_the_app_stays_up(server):

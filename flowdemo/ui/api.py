@@ -5,7 +5,8 @@ from typing import Any
 
 import gradio as gr
 
-from flowdemo import checkpoints, exports
+from flowdemo import checkpoints, exports, sheets
+from flowdemo import compare as engine
 from flowdemo.evaluation.report import straightness_of
 from flowdemo.sampling import kind_of, parse_label, sample
 from flowdemo.settings import max_evaluations
@@ -15,7 +16,7 @@ from flowdemo.ui.work import TIMED, fresh_folder, spoken
 
 
 def build() -> None:
-    """Hidden components, one a parameter, behind `/generate` and `/models`."""
+    """Hidden components, one a parameter, behind `/generate`, `/compare` and `/models`."""
     with gr.Column(visible=False):
         inputs = [
             gr.Textbox("mnist-meanflow", label="model"),
@@ -29,6 +30,13 @@ def build() -> None:
         ]
         files, numbers = gr.File(file_count="multiple"), gr.JSON()
         gr.Button().click(generate, inputs, [files, numbers], api_name="generate", **LANE)
+        asked = [
+            gr.Textbox(label="spec"),
+            gr.Number(10, precision=0, label="n"),
+            gr.Textbox("all", label="label"),
+            gr.Number(0, precision=0, label="seed"),
+        ]
+        gr.Button().click(compare, asked, [files, numbers], api_name="compare", **LANE)
         gr.Button().click(models, None, gr.JSON(), api_name="models", queue=False)
 
 
@@ -65,6 +73,29 @@ def generate(
         return exports.export_all(samples, fresh_folder(), loaded.name), json.loads(
             json.dumps(made)
         )
+
+
+def compare(
+    spec: str, n: int = 10, label: str = "all", seed: int = 0
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """The same noise through several rows MODEL:solver:steps[:guidance], one a line or with commas.
+
+    Files (PNG, JSON, CSV) and the numbers of the rows.
+    """
+    with spoken(), TIMED:
+        specs = [engine.parse_spec(part) for part in spec.replace(",", "\n").split("\n") if part]
+        (first, *_), _ = engine.resolve(specs, load)
+        rows = engine.compare(
+            specs,
+            int(n or 0),
+            parse_label(label or "any", first.config.classes),
+            int(seed or 0),
+            load=load,
+            max_evaluations=max_evaluations(kind_of(first)),
+        )
+        done = [engine.measure(row, load(row.spec.model)) for row in rows]
+        numbers = [engine.as_dict(row) for row in done]
+        return sheets.export_all(done, fresh_folder()), json.loads(json.dumps(numbers))
 
 
 def models() -> list[dict[str, Any]]:

@@ -50,7 +50,7 @@ EXPLAIN_COMPARE = """
 - **Straightness**: 0 when the model's paths are straight lines at constant speed, whatever solver you chose.
 - **RMSE to reference**: how far the samples are from the exact solution of the *same* model's equation
   (dopri5 at tolerance 1e-5; for MeanFlow with its velocity u(x, t, t)), in pixels from 0 to 1 or units of
-  the plane. It tells what the solver loses; it does not tell which model is better.
+  the plane, over the first 20 images (500 points). It tells what the solver loses; it does not tell which model is better.
 - **FD** is the Frechet distance to the test set in the features of that classifier. Accuracy rises with the
   CFG weight while FD gets worse, so read them together.
 """
