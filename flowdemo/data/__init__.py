@@ -29,7 +29,15 @@ class DataSet:
 DATASETS = {
     "mnist": DataSet("MNIST", (1, 28, 28), tuple("0123456789"), 0.5, 0.5),
     "two-gaussians": DataSet("Two Gaussians", (2,), ("left", "right")),
+    "eight-gaussians": DataSet(
+        "Eight Gaussians", (2,), ("E", "NE", "N", "NW", "W", "SW", "S", "SE")
+    ),
     "moons": DataSet("Two moons", (2,), ("upper", "lower")),
+    "checkerboard": DataSet("Checkerboard", (2,), ("board",)),
+    "spirals": DataSet("Spirals", (2,), ("one arm", "other arm")),
+    "rings": DataSet("Rings", (2,), ("inner", "middle", "outer")),
+    "pinwheel": DataSet("Pinwheel", (2,), ("A", "B", "C", "D", "E")),
+    "swiss-roll": DataSet("Swiss roll", (2,), ("roll",)),
 }
 
 
