@@ -68,6 +68,7 @@ def sample(
     seed: int = 0,
     *,
     tolerance: float | None = None,
+    x_0: Tensor | None = None,
     keep_trajectory: bool = True,
     watch: Callable[[int], None] = lambda rows: None,
     max_evaluations: int | None = None,
@@ -77,7 +78,8 @@ def sample(
     `label` is a class, a list of n classes, "all" (the classes in turn) or None ("any"); `guidance`
     the CFG weight within the model's range; `solver` and `steps` default to the model's own, and an
     adaptive solver takes `tolerance` instead of steps. The noise of sample i depends on (seed, i)
-    alone. Without `keep_trajectory` only its two ends are kept. ValueError says what cannot be done;
+    alone; noise `x_0` (n, ...) that is given takes its place, and the settings then name no seed.
+    Without `keep_trajectory` only its two ends are kept. ValueError says what cannot be done;
     `watch` hears before every evaluation how many rows were evaluated, and may raise to stop the run.
     """
     kind = kind_of(model)
@@ -89,7 +91,8 @@ def sample(
     labels = labels_of(model, label, n)
     counter = Counter(model.net, budget, watch)
     device = next(model.net.parameters()).device
-    x_0 = noise(seed, n, model.config.shape).to(device)
+    given = x_0 is not None
+    x_0 = (given_noise(x_0, n, model) if given else noise(seed, n, model.config.shape)).to(device)
     began = time.perf_counter()
     with torch.inference_mode():
         path = run(replace(model, net=counter), plan, x_0, labels.to(device), keep_trajectory)
@@ -104,19 +107,38 @@ def sample(
         seconds=seconds,
         settings={"model": model.name, "revision": model.revision, "n": n, "label": label}
         | asdict(plan)
-        | {"seed": seed},
+        | {"seed": None if given else seed},
     )
 
 
-def run(model: Model, plan: Plan, x_0: Tensor, labels: Tensor, keep: bool) -> Path:
-    """The solver's path through time, normalised."""
+def given_noise(x_0: Tensor, n: int, model: Model) -> Tensor:
+    """The noise that a caller brings, float32; ValueError if it is not n finite samples."""
+    if x_0.shape != (n, *model.config.shape):
+        raise ValueError(f"x_0 must be of shape {(n, *model.config.shape)}, not {tuple(x_0.shape)}")
+    if not torch.isfinite(x_0).all():
+        raise ValueError("x_0 must be finite")
+    return x_0.float()
+
+
+def run(
+    model: Model,
+    plan: Plan,
+    x: Tensor,
+    labels: Tensor,
+    keep: bool,
+    start: float = 0,
+    end: float = 1,
+) -> Path:
+    """The solver's path from x at `start` to `end`, normalised; data goes back to noise from 1 to 0."""
     if plan.tolerance is not None:
 
         def velocity(x: Tensor, t: Tensor) -> Tensor:
             return model.velocity(x, t, labels, plan.guidance)
 
-        return integrate_adaptive(velocity, plan.solver, x_0, grid(1), plan.tolerance, keep)
-    return integrate(model.step(plan.solver, labels, plan.guidance), x_0, grid(plan.steps), keep)
+        times = grid(1, start, end)
+        return integrate_adaptive(velocity, plan.solver, x, times, plan.tolerance, keep)
+    step = model.step(plan.solver, labels, plan.guidance)
+    return integrate(step, x, grid(plan.steps, start, end), keep)
 
 
 def checked(

@@ -1,0 +1,104 @@
+"""Data back to noise by the reverse ODE, forward again, and the ways between two noises."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+
+import torch
+from torch import Tensor
+
+from flowdemo.methods import AVERAGE
+from flowdemo.model import Model
+from flowdemo.sampling import (
+    MAX_EVALUATIONS,
+    Counter,
+    LabelChoice,
+    Trajectory,
+    check_work,
+    checked,
+    kind_of,
+    labels_of,
+    run,
+)
+
+SOLVER, TOLERANCE = "dopri5", 1e-4
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """What data came from. `x_0` (n, ...) is normalised noise, ready for `sample(..., x_0=x_0)`.
+
+    `trajectory` has times from 1 down to 0 and un-normalised states; `nfe` and `seconds` as in
+    `Samples`; `settings` say how it was done.
+    """
+
+    x_0: Tensor
+    trajectory: Trajectory
+    nfe: float
+    seconds: float
+    settings: dict[str, object]
+
+
+def invert(
+    model: Model,
+    x_1: Tensor,
+    label: LabelChoice = None,
+    guidance: float = 1.0,
+    solver: str = SOLVER,
+    steps: int | None = None,
+    *,
+    tolerance: float | None = None,
+    watch: Callable[[int], None] = lambda rows: None,
+    max_evaluations: int | None = None,
+) -> Inversion:
+    """Follows the model's velocity from x_1 at t = 1 back to t = 0.
+
+    x_1 (n, ...) holds pixels in [0, 1] or points. The other arguments are those of `sample`; a
+    MeanFlow network is followed by its velocity u(x, t, t), since its own step only goes forward.
+    ValueError says what cannot be done.
+    """
+    n = len(x_1)
+    if not n or x_1.shape[1:] != model.config.shape or not torch.isfinite(x_1).all():
+        raise ValueError(f"{model.name} inverts finite data of shape {model.config.shape}")
+    if solver == AVERAGE:
+        raise ValueError(f"'{AVERAGE}' only goes from noise to data; choose another solver")
+    if solver == SOLVER and tolerance is None:
+        tolerance = TOLERANCE
+    plan = checked(model, guidance, solver, steps, tolerance)
+    budget = max_evaluations or MAX_EVALUATIONS[kind_of(model)]
+    check_work(model, plan, n, budget, keep=True)
+    labels = labels_of(model, label, n)
+    counter, device = Counter(model.net, budget, watch), next(model.net.parameters()).device
+    began = time.perf_counter()
+    with torch.inference_mode():
+        path = run(
+            replace(model, net=counter), plan, model.normalise(x_1.float()).to(device),
+            labels.to(device), keep=True, start=1, end=0,
+        )  # fmt: skip
+        states = model.unnormalise(path.states).cpu()
+    return Inversion(
+        path.states[-1].cpu(),
+        Trajectory(path.times.float().cpu(), states),
+        counter.rows / n,
+        time.perf_counter() - began,
+        {"model": model.name, "label": label} | asdict(plan),
+    )
+
+
+def between(a: Tensor, b: Tensor, count: int) -> Tensor:
+    """`count` noises (count, ...) from a to b (...) along the great circle through them.
+
+    A straight line would pass through the middle, where no noise of so many dimensions lies
+    (arXiv:1609.04468, section 2.1).
+    """
+    shares = torch.linspace(0, 1, count).reshape(-1, *[1] * a.dim())
+    cosine = (a * b).sum() / (a.norm() * b.norm())
+    angle = torch.arccos(cosine.clamp(-1, 1))
+    if angle.sin() < 1e-4:  # parallel: the circle is a line
+        return (1 - shares) * a + shares * b
+    return (((1 - shares) * angle).sin() * a + (shares * angle).sin() * b) / angle.sin()
+
+
+def round_trip_error(x_1: Tensor, again: Tensor) -> float:
+    """Root mean square difference, in pixels from 0 to 1 or units of the plane."""
+    return (x_1 - again).square().mean().sqrt().item()
