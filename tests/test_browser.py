@@ -274,3 +274,20 @@ def test_two_rows_under_one_handle_and_files_of_all(comparing):
     comparing.locator("#c-export").click()
     for suffix in (".png", ".json", ".csv"):
         expect(comparing.locator("#c-files")).to_contain_text(suffix, timeout=LONG)
+
+
+def test_a_digit_goes_back_to_noise_and_forward_again(comparing):
+    comparing.locator("#c-invert button").first.click()
+    comparing.locator("#i-go").click()
+    expect(comparing.get_by_text("draw a digit, upload")).to_be_visible(timeout=LONG)
+    comparing.locator("#i-example").click()
+    expect(comparing.locator("#i-status")).to_be_visible()
+    comparing.wait_for_timeout(2500)  # the pad takes the picture without a sign of it
+    comparing.locator("#i-go").click()
+    expect(comparing.locator("#i-words")).to_contain_text("Round-trip error", timeout=LONG)
+    films = comparing.locator("#i-player canvas")
+    assert films.count() == 3
+    at_data = films.evaluate_all("all => all.map((c) => c.toDataURL())")
+    comparing.locator("#i-player .fd-time").fill("0")
+    back, forth, _ = films.evaluate_all("all => all.map((c) => c.toDataURL())")
+    assert back == forth != at_data[0]  # both ways meet in the same noise

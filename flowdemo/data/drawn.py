@@ -20,7 +20,7 @@ def to_digit(picture: Image.Image) -> Tensor:
     grey = light_on_dark(picture)
     box = Image.fromarray((grey > 64).astype(np.uint8) * 255).getbbox()
     if box is None:
-        raise ValueError("there is nothing on the picture; draw a digit, light or dark")
+        raise ValueError("nothing on the picture: draw a digit, light or dark")
     strokes = Image.fromarray(grey).crop(box)
     scale = INNER / max(strokes.size)
     size = [max(1, round(side * scale)) for side in strokes.size]

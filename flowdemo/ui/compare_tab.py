@@ -13,7 +13,7 @@ from flowdemo.compare import Row, completed
 from flowdemo.data import dataset
 from flowdemo.presets import PRESETS
 from flowdemo.settings import is_public
-from flowdemo.ui import adder, text
+from flowdemo.ui import adder, invert_tab, text
 from flowdemo.ui.compare import (
     Comparison,
     View,
@@ -103,6 +103,8 @@ def build(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs) -> None:
     gr.Markdown(text.QUALITY, elem_classes="fd-caption")
     with gr.Accordion("What am I seeing?", open=False):
         gr.Markdown(text.EXPLAIN_COMPARE)
+    with gr.Accordion("Inversion: a digit back to noise", open=False, elem_id="c-invert"):
+        invert_tab.build()
     made = gr.State([], time_to_live=3600)
     results = Results(status, films, table, quality, link, left, right, made)
     wire(demo, (tab, tabs), controls, randomize, (go, stop), results)

@@ -42,6 +42,11 @@ QUALITY = (
     "Measured once on each checkpoint with 10,000 samples (2,000 points); nothing is shown where nothing was "
     "measured. The dashed line is what real data reaches. Right: these rows, on this machine."
 )
+INVERT = (
+    "The same equation runs both ways: from the digit at t = 1 back to the noise at t = 0 that it came "
+    "from, then forward again as the same or another class, by the same or another method; and along "
+    "noises in between to that of another seed."
+)
 AB = "Drag the handle: the same noise, two rows."
 EXPLAIN_COMPARE = """
 - **NFE** counts evaluations of the network on one sample; a guided flow-matching step costs two. **ms** is the

@@ -1,0 +1,102 @@
+"""The layout and the wiring of the inversion of digits."""
+
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from flowdemo.data import dataset
+from flowdemo.ui import text
+from flowdemo.ui.compare import models_of
+from flowdemo.ui.generate import load
+from flowdemo.ui.generate_tab import LANE, PRIVATE
+from flowdemo.ui.invert import GUESS, Trip, example, run
+from flowdemo.ui.player import player
+from flowdemo.ui.work import Stopped, Switch, spoken
+
+DATA = "mnist"
+
+
+def build() -> None:
+    """Drawing, two models, and one player for the way back and the ways forward."""
+    names = list(models_of(DATA))
+    if not names:
+        return
+    gr.Markdown(text.INVERT, elem_classes="fd-caption")
+    with gr.Row(elem_classes="fd-main fd-two"):
+        with gr.Column(scale=3, min_width=270, elem_classes="fd-controls"):
+            pad = gr.Sketchpad(
+                label="Draw or upload", type="pil", image_mode="RGBA",
+                canvas_size=(280, 280), brush=gr.Brush(default_size=18, colors=["#000000"]),
+                layers=False, sources=["upload", "clipboard"], elem_id="i-pad",
+            )  # fmt: skip
+            take = gr.Button("Take an example", size="sm", elem_id="i-example")
+            values = [*way("Back by", names, "i-back"), *way("Forward by", names, "i-forth")]
+            seed = gr.Number(1, label="Seed of the other noise", precision=0, minimum=0)
+            with gr.Row():
+                go = gr.Button("Invert", variant="primary", elem_id="i-go", min_width=100)
+                stop = gr.Button("Stop", elem_id="i-stop", min_width=80)
+            status = gr.HTML(text.IDLE, elem_classes="fd-status", elem_id="i-status")
+        with gr.Column(scale=6, min_width=300, elem_classes="fd-results"):
+            films = player("", "i-player")
+            words = gr.Markdown("", elem_id="i-words")
+    switch, quick = gr.State(Switch()), {"queue": False, **PRIVATE}
+    take.click(an_example, None, pad, **PRIVATE)
+    go.click(begin_trip, switch, None, **quick).then(
+        travel_for, [switch, pad, *values, seed], [status, films, words],
+        show_progress_on=status, **PRIVATE, **LANE,
+    )  # fmt: skip
+    stop.click(stop_trip, switch, status, **quick)
+
+
+def way(title: str, names: list[str], elem_id: str) -> list[gr.components.Component]:
+    """Model, class and weight of one direction."""
+    low, high = load(names[0]).config.guidance
+    classes = [GUESS, *dataset(DATA).classes]
+    with gr.Group():
+        model = gr.Dropdown(names, value=names[0], label=title, elem_id=elem_id)
+        label = gr.Dropdown(classes, value=GUESS, label="as class", elem_id=f"{elem_id}-label")
+        guidance = gr.Slider(low, high, 1.0, step=0.1, label="CFG weight", elem_id=f"{elem_id}-w")
+    model.input(weights_of, model, guidance, queue=False, **PRIVATE)
+    return [model, label, guidance]
+
+
+def weights_of(name: str) -> Any:
+    """The CFG slider as the model offers it."""
+    with spoken():
+        low, high = load(name).config.guidance
+        return gr.update(minimum=low, maximum=max(high, low + 0.1), value=low, visible=high > low)
+
+
+def begin_trip(switch: Switch) -> None:
+    """A new trip takes the place of the one before."""
+    switch.begin()
+
+
+def stop_trip(switch: Switch) -> str:
+    """Stops this visitor's trip."""
+    switch.stop()
+    return text.STOPPED
+
+
+def an_example() -> Any:
+    """An example on the pad."""
+    with spoken():
+        picture = example(secrets.randbelow(1000))
+        return {"background": picture, "layers": [], "composite": picture}
+
+
+def travel_for(switch: Switch, pad: dict | None, *values: Any) -> Iterator[list[Any]]:
+    """A trip as updates of status, player and words."""
+    *given, seed = values
+    with spoken():
+        try:
+            trip = Trip(*given, seed=int(seed or 0))
+            for state in run(pad and pad["composite"], trip, switch.wanted()):
+                if isinstance(state, str):
+                    yield [state, gr.skip(), gr.skip()]
+                else:
+                    yield [text.IDLE, state.films, state.words]
+        except Stopped:
+            yield [text.STOPPED, gr.skip(), gr.skip()]
