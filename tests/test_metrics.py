@@ -7,7 +7,16 @@ import pytest
 import torch
 
 from flowdemo.evaluation.classifier import judge
-from flowdemo.evaluation.metrics import frechet_distance, moments, straightness, wasserstein_2
+from flowdemo.evaluation.metrics import (
+    curvature,
+    energy_distance,
+    frechet_distance,
+    moments,
+    precision_recall,
+    sliced_wasserstein_2,
+    straightness,
+    wasserstein_2,
+)
 from flowdemo.evaluation.plane import plane
 from flowdemo.evaluation.report import evaluate, merge
 from flowdemo.noise import noise
@@ -98,3 +107,67 @@ def test_the_plane_projects_samples_where_the_real_ones_lie(data):
 
 def test_a_data_set_without_a_judge_has_none():
     assert judge("moons") is None
+
+
+def test_sliced_distance_of_a_shift_is_the_shift_over_the_root_of_the_dimension():
+    generator = torch.Generator().manual_seed(0)
+    a = torch.randn(3000, 3, generator=generator)
+    shift = torch.tensor([1.0, -2.0, 2.0])
+    sliced = sliced_wasserstein_2(a, a + shift, generator, 4000)
+    assert sliced == pytest.approx(3 / math.sqrt(3), rel=0.03)  # E (theta . s)^2 = |s|^2 / d
+    assert sliced_wasserstein_2(a, a, generator) == 0
+    line = torch.tensor([[0.0], [1.0], [5.0]])
+    moved = torch.tensor([[6.0], [0.0], [1.0]])  # sorted: 0, 1, 6
+    expected = math.sqrt(1 / 3)
+    assert sliced_wasserstein_2(line, moved, generator, 5) == pytest.approx(expected)
+
+
+def test_energy_distance_by_hand():
+    a, b = torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0]])
+    # 2 * (1 + 1) / 2 - (0 + 2 + 2 + 0) / 4 - 0
+    assert energy_distance(a, b) == pytest.approx(1.0)
+    assert energy_distance(a, a) == pytest.approx(0.0, abs=1e-12)
+    assert energy_distance(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]])) == pytest.approx(10)
+
+
+def test_energy_distance_of_two_gaussians_has_its_closed_form():
+    """For N(m, 1) on the line E|z| with z ~ N(m, 2) is 2/sqrt(pi) exp(-m^2/4) + m erf(m/2)."""
+    generator = torch.Generator().manual_seed(1)
+    m = 1.5
+    a = torch.randn(4000, 1, generator=generator)
+    b = torch.randn(4000, 1, generator=generator) + m
+    folded = 2 / math.sqrt(math.pi) * math.exp(-(m**2) / 4) + m * math.erf(m / 2)
+    expected = 2 * folded - 2 * 2 / math.sqrt(math.pi)
+    assert energy_distance(a, b) == pytest.approx(expected, rel=0.06)
+
+
+def test_precision_and_recall_see_what_is_wrong_and_what_is_missing():
+    generator = torch.Generator().manual_seed(0)
+    left = torch.randn(200, 2, generator=generator)
+    right = torch.randn(200, 2, generator=generator) + 100
+    both = torch.cat([left, right])
+    assert precision_recall(both, both) == (1.0, 1.0)
+    assert precision_recall(left, right) == (0.0, 0.0)
+    precision, recall = precision_recall(both, left)  # right is missing
+    assert precision == 1 and recall == pytest.approx(0.5)
+    precision, recall = precision_recall(left, both)  # right is wrong
+    assert precision == pytest.approx(0.5) and recall == 1
+
+
+def test_precision_by_hand():
+    real = torch.tensor([[0.0], [1.0], [3.0]])  # with k = 1 the balls have radius 1, 1 and 2
+    made = torch.tensor([[-0.9], [-1.1], [2.1], [4.9], [5.1]])
+    precision, _ = precision_recall(real, made, k=1)
+    assert precision == pytest.approx(3 / 5)  # all but -1.1 and 5.1
+
+
+@pytest.mark.parametrize("radius", [0.5, 2.0])
+def test_curvature_of_a_circle_is_one_over_its_radius(radius):
+    times = torch.linspace(0, 1, 201)
+    angle = 2.0 * times.double()
+    circle = radius * torch.stack([angle.cos(), angle.sin()], dim=1)[:, None]
+    line = times[:, None, None].double() ** 2 * torch.tensor([[[3.0, 4.0]]]) + 1
+    assert curvature(circle, times) == pytest.approx(1 / radius, rel=1e-3)
+    assert curvature(line, times) == pytest.approx(0, abs=1e-3)  # faster and faster, but straight
+    both = torch.cat([circle, line], dim=1)
+    assert curvature(both, times) == pytest.approx(0.5 / radius, rel=1e-2)

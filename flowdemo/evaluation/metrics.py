@@ -2,7 +2,7 @@
 
 import torch
 from scipy.optimize import linear_sum_assignment
-from torch import Tensor
+from torch import Generator, Tensor
 
 from flowdemo.solvers import Velocity, fixed_step, grid, integrate
 
@@ -30,6 +30,57 @@ def wasserstein_2(a: Tensor, b: Tensor) -> float:
     cost = torch.cdist(a.double(), b.double()).square()
     rows, columns = linear_sum_assignment(cost.numpy())
     return cost[rows, columns].mean().sqrt().item()
+
+
+def sliced_wasserstein_2(
+    a: Tensor, b: Tensor, generator: Generator, directions: int = 200
+) -> float:
+    """The root of the mean squared W2 over random directions (Bonneel et al. 2015), for sets too
+    large for `wasserstein_2`. a, b (n, d) of equal size; along a line the best assignment sorts."""
+    theta = torch.randn(a.shape[1], directions, generator=generator, dtype=torch.float64)
+    theta = theta / theta.norm(dim=0)
+    along_a, along_b = ((x.double() @ theta).sort(dim=0).values for x in (a, b))
+    return (along_a - along_b).square().mean().sqrt().item()
+
+
+def energy_distance(a: Tensor, b: Tensor) -> float:
+    """2 E|a - b| - E|a - a'| - E|b - b'| of point sets (n, d) and (m, d) (Szekely and Rizzo 2013).
+
+    All pairs count, those of a point with itself too, so that it is never negative.
+    """
+    a, b = a.double(), b.double()
+    between, in_a, in_b = (torch.cdist(x, y).mean() for x, y in ((a, b), (a, a), (b, b)))
+    return (2 * between - in_a - in_b).item()
+
+
+def precision_recall(real: Tensor, made: Tensor, k: int = 3) -> tuple[float, float]:
+    """Shares of made samples near real ones, and of real ones near made ones (arXiv:1904.06991).
+
+    Features (n, d) and (m, d). A point is near a set if it lies within the distance of one of the
+    set's points to that point's k-th neighbour in the set.
+    """
+    real, made = real.double(), made.double()
+    return near(made, real, k), near(real, made, k)
+
+
+def near(points: Tensor, centres: Tensor, k: int) -> float:
+    """The share of points that lie in the k-neighbour ball of some centre."""
+    radius = torch.cdist(centres, centres).kthvalue(k + 1, dim=1).values  # the first is itself
+    return (torch.cdist(points, centres) <= radius).any(1).double().mean().item()
+
+
+def curvature(states: Tensor, times: Tensor) -> float:
+    """Mean over paths and time of sqrt(|x'|^2 |x''|^2 - (x' . x'')^2) / |x'|^3, in 1/units of x.
+
+    states (k, n, ...) at evenly spaced times (k,), k >= 3, by central differences; 0 is straight,
+    a circle of radius r has 1/r.
+    """
+    x, dt = states.double().flatten(2), (times[1] - times[0]).double()
+    first = (x[2:] - x[:-2]) / (2 * dt)
+    second = (x[2:] - 2 * x[1:-1] + x[:-2]) / dt**2
+    speed = first.square().sum(2)
+    area = speed * second.square().sum(2) - (first * second).sum(2).square()
+    return (area.clamp(min=0).sqrt() / speed.clamp(min=1e-12).pow(1.5)).mean().item()
 
 
 @torch.inference_mode()
