@@ -11,6 +11,7 @@ from tqdm import tqdm
 from flowdemo import checkpoints, compare, exports, sheets
 from flowdemo.config import read_recipe
 from flowdemo.evaluation import report
+from flowdemo.files import write_file
 from flowdemo.model import Model
 from flowdemo.sampling import Samples, is_image, parse_label, sample
 from flowdemo.training.run import PairsProgress, run_recipe
@@ -178,6 +179,8 @@ def evaluate(
     folder: Folder = False,
 ) -> None:
     """Measures models: class accuracy and FD of images, Wasserstein-2 of points."""
+    if json_ and not json_.parent.is_dir():
+        raise ValueError(f"there is no folder {json_.parent} to write to")
     measured = {}
     for name in model:
         loaded = get(name, folder)
@@ -194,7 +197,7 @@ def evaluate(
             where = Path(name) if folder else checkpoints.folders()[name]
             record(where, measured[loaded.name])
     if json_:
-        json_.write_text(json.dumps(measured, indent=1) + "\n")
+        write_file(json_, lambda path: path.write_text(json.dumps(measured, indent=1) + "\n"))
 
 
 def record(folder: Path, measured: dict[str, Any]) -> None:

@@ -81,6 +81,8 @@ class Pairs(Strict):
     count: int = Field(ge=1, le=10_000_000)
     solver: FixedSolverName = "midpoint"
     steps: int = Field(ge=1, le=MAX_STEPS)
+    # Of their noise: another one than people choose, who would else look at training pairs.
+    seed: int = Field(1_000_003, ge=0)
 
 
 class MeanFlowOptions(Strict):
@@ -126,10 +128,18 @@ class Recipe(Schedule):
 
     @model_validator(mode="after")
     def _complete(self) -> "Recipe":
-        if self.method == "reflow" and (self.pairs is None or self.teacher is None):
-            raise ValueError("reflow needs 'pairs' and a 'teacher'")
-        if self.method == "meanflow" and (self.meanflow is None or not self.net.end_time):
-            raise ValueError("meanflow needs 'meanflow' options and a net with 'end_time'")
+        if (self.method == "reflow") != (self.pairs is not None):
+            raise ValueError("reflow, and nothing else, needs 'pairs'")
+        if self.method == "reflow" and self.teacher is None:
+            raise ValueError("reflow needs a 'teacher'")
+        if (self.method == "meanflow") != (self.meanflow is not None):
+            raise ValueError("meanflow, and nothing else, needs 'meanflow' options")
+        if (self.method == "meanflow") != self.net.end_time:
+            raise ValueError("meanflow, and nothing else, needs a net with 'end_time'")
+        if self.method == "meanflow" and self.share_start:
+            raise ValueError("meanflow takes 'meanflow.share_start', not 'share_start'")
+        if self.method == "flow-matching" and (self.teacher or self.net.guidance):
+            raise ValueError("flow-matching has no teacher, and its net no input 'guidance'")
         check_guidance(self)
         return self
 
@@ -140,6 +150,48 @@ class Defaults(Strict):
     solver: str
     steps: int = Field(ge=1, le=MAX_STEPS)
     guidance: Weight = 1.0
+
+
+class Measured(Strict):
+    """A row of `evaluate`: `evaluation.report.Row`."""
+
+    nfe: int = Field(ge=1)
+    guidance: Weight
+    solver: str
+    steps: int = Field(ge=1)
+    n: int = Field(ge=1)
+    class_accuracy: Share | None = None
+    frechet_distance: float | None = None
+    wasserstein_2: float | None = None
+
+
+class Results(BaseModel):
+    """What `evaluate` writes: the rows, straightness, and what real data reaches."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+    straightness: float
+    rows: list[Measured]
+    __pydantic_extra__: dict[str, float]
+
+
+class Cost(Strict):
+    """What training took, and before it the training of others."""
+
+    images_seen: int = Field(ge=0)
+    hours: float = Field(ge=0)
+    machine: str = Field(max_length=200)
+    chain: "dict[Name, Cost]" = {}
+
+
+def of_form(kind: type[BaseModel]) -> AfterValidator:
+    """A dictionary that is empty or has the form of `kind`; it stays a dictionary."""
+
+    def check(content: dict[str, Any]) -> dict[str, Any]:
+        if content:
+            kind.model_validate(content)
+        return content
+
+    return AfterValidator(check)
 
 
 class ModelConfig(Strict):
@@ -160,8 +212,8 @@ class ModelConfig(Strict):
     defaults: Defaults
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
     recipe: Recipe | None = None
-    training: dict[str, Any] = {}
-    results: dict[str, Any] = {}
+    training: Annotated[dict[str, Any], of_form(Cost)] = {}
+    results: Annotated[dict[str, Any], of_form(Results)] = {}
 
     @model_validator(mode="after")
     def _fits(self) -> "ModelConfig":

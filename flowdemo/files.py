@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-DRAFT, DRAFT_SECONDS = ".draft-", 3600
+DRAFT, DRAFT_SECONDS = ".flowdemo-draft-", 3600
 
 
 def write_file(path: Path, write: Callable[[Path], None]) -> None:

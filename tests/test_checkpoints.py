@@ -199,10 +199,29 @@ def test_a_result_of_sampling_names_its_weights(tmp_path):
 
 
 def test_drafts_of_killed_runs_are_swept_but_fresh_ones_stay(tmp_path):
-    old, fresh = tmp_path / ".draft-old", tmp_path / ".draft-fresh"
-    for draft in (old, fresh):
+    names = (".flowdemo-draft-old", ".flowdemo-draft-fresh", ".draft-of-somebody-else")
+    old, fresh, foreign = (tmp_path / name for name in names)
+    for draft in (old, fresh, foreign):
         draft.mkdir()
         (draft / WEIGHTS).write_bytes(b"half")
-    os.utime(old, (0, 0))
+    for draft in (old, foreign):
+        os.utime(draft, (0, 0))
     save(make_model(), tmp_path / "model")
-    assert fresh.is_dir() and not old.exists()
+    assert fresh.is_dir() and foreign.is_dir() and not old.exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "content", "where"),
+    [
+        ("results", {"rows": [{}]}, "results"),
+        ("results", {"straightness": 0.1, "rows": [{"nfe": 1, "guidance": 1}]}, "results"),
+        ("results", {"straightness": "<b>", "rows": []}, "results"),
+        ("training", {"images_seen": "many"}, "training"),
+    ],
+)
+def test_numbers_of_another_form_are_refused(tmp_path, key, content, where):
+    save(make_model(), tmp_path)
+    config = json.loads((tmp_path / CONFIG).read_text())
+    (tmp_path / CONFIG).write_text(json.dumps(config | {key: content}))
+    with pytest.raises(ValueError, match=f"{CONFIG}: {where}"):
+        load_folder(tmp_path)

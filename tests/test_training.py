@@ -2,6 +2,7 @@
 
 import json
 import math
+import resource
 import shutil
 import subprocess
 import sys
@@ -189,7 +190,7 @@ def test_pairs_are_the_teachers_flow_from_noise_known_by_its_number(tmp_path):
     made = list(make_pairs(plan, teacher, tmp_path))
     assert made == [(500, 700), (700, 700)]
     pairs = load_pairs(plan, (2,), tmp_path)
-    assert torch.equal(pairs.x_0, noise(plan.seed, 700, (2,)))
+    assert torch.equal(pairs.x_0, noise(plan.pairs.seed, 700, (2,)))
     row = 600
     step = teacher.step("heun", pairs.label[row : row + 1], pairs.guidance[row : row + 1])
     x = pairs.x_0[row : row + 1]
@@ -335,3 +336,73 @@ def test_a_run_that_was_killed_goes_on(trained):
     assert last.step == 400
     for a, b in zip(whole.state.ema.parameters(), last.state.ema.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("moons-flow-matching", ["pairs.count=10", "pairs.steps=2"], "nothing else, needs 'pairs'"),
+        ("moons-flow-matching", ["net.guidance=true"], "no input 'guidance'"),
+        ("moons-flow-matching", ["net.end_time=true"], "nothing else, needs a net with 'end_time'"),
+        ("moons-flow-matching", ["meanflow.power=0"], "nothing else, needs 'meanflow' options"),
+        ("moons-meanflow", ["share_start=0.5"], "meanflow.share_start"),
+        ("moons-reflow", ["teacher=null"], "needs a 'teacher'"),
+        ("moons-flow-matching", ["path=crooked"], "must be one of linear, cosine"),
+    ],
+)
+def test_what_would_train_something_else_is_refused(name, changes, message):
+    with pytest.raises(ValueError, match=message):
+        read_recipe(name, changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("moons-reflow", ["teacher=two-gaussians-flow-matching"], "makes two-gaussians, not moons"),
+        ("moons-meanflow", ["path=cosine"], "has another path"),
+        ("moons-meanflow", ["guidance=[1, 9]"], r"guided in \[1, 4\] only"),
+        ("moons-meanflow", ["net.width=64"], "does not fit moons-flow-matching, its start"),
+        ("mnist-meanflow-stage-1", ["teacher=nobody"], "no model 'nobody'"),
+        ("mnist-meanflow", ["start_from=mnist-meanflow-stage-1"], "train mnist-meanflow-stage-1"),
+    ],
+)
+def test_a_teacher_that_does_not_fit_is_refused_before_anything_is_written(
+    trained, name, changes, message
+):
+    with pytest.raises(ValueError, match=message):
+        next(run_recipe(read_recipe(name, changes), trained / "x"))
+    assert list(trained.iterdir()) == []
+
+
+def test_missing_data_leave_no_started_run(trained, monkeypatch):
+    monkeypatch.setenv("FLOWDEMO_DATA", str(trained / "nowhere"))
+    with pytest.raises(FileNotFoundError):
+        next(run_recipe(read_recipe("mnist-flow-matching"), trained / "x"))
+    assert list(trained.iterdir()) == []
+
+
+def test_pictures_of_samples_are_drawn_while_training(trained):
+    drawn = []
+    plan = recipe(steps=7)
+    list(
+        run_recipe(
+            plan, trained / "x", draw_samples=lambda m, p: drawn.append(p.name), sample_every=3
+        )
+    )
+    assert drawn == ["samples-000003.png", "samples-000006.png"]
+
+
+def test_a_full_disk_while_saving_leaves_the_state_before(tmp_path):
+    state = prepare(recipe(), None, torch.device("cpu"))
+    save_state(state, tmp_path)
+    before = (tmp_path / "training.safetensors").read_bytes()
+    state.step = 5
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OSError, match="is the disk full"):
+            save_state(state, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [p.name for p in tmp_path.iterdir()] == ["training.safetensors"]
+    assert (tmp_path / "training.safetensors").read_bytes() == before

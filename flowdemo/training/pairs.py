@@ -29,7 +29,7 @@ def make_pairs(recipe: Recipe, teacher: Model, folder: Path) -> Iterator[tuple[i
         if not file.is_file():
             began = time.perf_counter()
             label, w = conditions(recipe, teacher.empty, first, n)
-            x_0 = noise(recipe.seed, n, teacher.config.shape, first)
+            x_0 = noise(recipe.pairs.seed, n, teacher.config.shape, first)
             x_1 = carry(recipe, teacher, x_0, label, w)
             shard = {"x_1": x_1.half(), "label": label, "guidance": w}
             cost = {"seconds": repr(time.perf_counter() - began)}
@@ -39,7 +39,7 @@ def make_pairs(recipe: Recipe, teacher: Model, folder: Path) -> Iterator[tuple[i
 
 def conditions(recipe: Recipe, empty: int, first: int, n: int) -> tuple[Tensor, Tensor]:
     """Labels and CFG weights (n,) of the pairs from `first` on; empty labels have w = 1."""
-    draws = generator(recipe.seed * 1_000_003 + first)
+    draws = generator(recipe.pairs.seed * 1_000_003 + first)
     label = torch.randint(empty, (n,), generator=draws)
     dropped = torch.rand(n, generator=draws) < recipe.label_dropout
     w = torch.where(dropped, 1.0, random_guidance(recipe, n, draws))
@@ -60,7 +60,7 @@ def load_pairs(recipe: Recipe, shape: tuple[int, ...], folder: Path) -> Batch:
     """All pairs of the recipe; the noise is drawn again from its seed."""
     shards = [load_file(file) for file in shard_files(recipe, folder).values()]
     x_1, label, w = (torch.cat([s[key] for s in shards]) for key in ("x_1", "label", "guidance"))
-    return Batch(noise(recipe.seed, len(x_1), shape), x_1.float(), label, w)
+    return Batch(noise(recipe.pairs.seed, len(x_1), shape), x_1.float(), label, w)
 
 
 def pair_seconds(recipe: Recipe, folder: Path) -> float:

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from flowdemo.checkpoints import load, save
-from flowdemo.config import Defaults, ModelConfig, Recipe
-from flowdemo.couplings import Coupling, reflow_pairs
+from flowdemo.checkpoints import folders, load, save
+from flowdemo.config import Defaults, ModelConfig, Recipe, recipe_names
+from flowdemo.couplings import reflow_pairs
 from flowdemo.data import dataset, training_coupling
 from flowdemo.files import write_file
 from flowdemo.methods import AVERAGE
@@ -47,20 +47,21 @@ def run_recipe(
     killed run loses at most that; the checkpoint appears at the end.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    teacher = load(recipe.teacher, device) if recipe.teacher else None
-    origin = load(recipe.start_from, device) if recipe.start_from else None
+    teacher, origin = (source(name, device) for name in (recipe.teacher, recipe.start_from))
     sources = [model for model in (teacher, origin) if model]
+    check_teacher(recipe, teacher)
     work = folder / "training"
     if work.exists() and not resume:
         raise ValueError(f"{folder} has a started run; add --resume, or remove {work}")
     state = prepare(recipe, origin, device)
     finished(recipe, state, sources)  # a recipe that gives no valid model fails now, not at the end
+    coupling = None if recipe.pairs else training_coupling(recipe.data)
     same_run(recipe, sources, work / "recipe.json")
     load_state(state, work)
     if recipe.pairs:
         yield from (PairsProgress(*made) for made in make_pairs(recipe, teacher, work))
         state.pair_seconds = pair_seconds(recipe, work)
-    coupling = coupling_of(recipe, work)
+        coupling = reflow_pairs(load_pairs(recipe, dataset(recipe.data).shape, work))
     empty, saved = len(dataset(recipe.data).classes), state.seconds
     cut_log(work / "log.jsonl", state.step)
     for progress in train(recipe, state, coupling, empty, teacher):
@@ -73,6 +74,28 @@ def run_recipe(
         yield progress
     save_state(state, work)
     save(finished(recipe, state, sources), folder)
+
+
+def source(name: str | None, device: torch.device) -> Model | None:
+    """A checkpoint that training builds on; ValueError names the command that makes it."""
+    if name is None:
+        return None
+    if name not in folders() and name in recipe_names():
+        raise ValueError(f"'{name}' comes first: python -m flowdemo train {name}")
+    return load(name, device)
+
+
+def check_teacher(recipe: Recipe, teacher: Model | None) -> None:
+    """ValueError unless the teacher makes what the student is to learn."""
+    if teacher is None:
+        return
+    own, (low, high) = teacher.config, teacher.config.guidance
+    if own.data != recipe.data:
+        raise ValueError(f"{teacher.name} makes {own.data}, not {recipe.data}")
+    if (own.path, own.sigma_min) != (recipe.path, recipe.sigma_min):
+        raise ValueError(f"{teacher.name} has another path than {recipe.name}")
+    if not low <= recipe.guidance[0] <= recipe.guidance[1] <= high:
+        raise ValueError(f"{teacher.name} is guided in [{low:g}, {high:g}] only")
 
 
 def same_run(recipe: Recipe, sources: list[Model], file: Path) -> None:
@@ -106,13 +129,6 @@ def take_over(net: nn.Module, origin: nn.Module) -> bool:
         return False
     net.load_state_dict(there, strict=False)
     return True
-
-
-def coupling_of(recipe: Recipe, work: Path) -> Coupling:
-    """Where the batches come from."""
-    if recipe.pairs is None:
-        return training_coupling(recipe.data)
-    return reflow_pairs(load_pairs(recipe, dataset(recipe.data).shape, work))
 
 
 def finished(recipe: Recipe, state: State, sources: list[Model]) -> Model:
