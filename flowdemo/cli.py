@@ -120,8 +120,9 @@ def line_of(row: compare.Row) -> str:
     """A row of a comparison on the terminal."""
     right = "" if row.accuracy is None else f"{row.accuracy:.0%} right, "
     return (
-        f"{row.spec!s:44} NFE {row.samples.nfe:<5g} {1000 * (row.warm_seconds or 0):6.0f} ms, "
-        f"{right}straightness {row.straightness:.4f}, RMSE to reference {row.rmse:.4f}"
+        f"{row.spec!s:44} NFE {row.samples.nfe:<5g} {1000 * row.seconds:6.0f} ms, "
+        f"{right}straightness {row.straightness:.4f}, RMSE to reference "
+        + ("none" if row.rmse is None else f"{row.rmse:.4f}")
     )
 
 

@@ -1,7 +1,9 @@
 """The same noise and the same classes through several (model, solver, steps, CFG weight)."""
 
 import statistics
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -22,11 +24,11 @@ from flowdemo.sampling import (
     kind_of,
     sample,
 )
-from flowdemo.solvers import SOLVERS
+from flowdemo.solvers import SOLVERS, SolverError
 
 MAX_ROWS = 16
 FOLLOWED = {"image": 20, "points": 500}
-REFERENCE, MAX_REFERENCES = ("dopri5", 1e-5), 32
+REFERENCE, MAX_KEPT = ("dopri5", 1e-5), 64
 TIMINGS, TIMING_SECONDS = 3, 0.5  # warm runs whose median is shown, unless one takes longer
 Watch = Callable[[int], None]
 
@@ -59,6 +61,7 @@ class Row:
     """
 
     spec: Spec
+    method: str
     samples: Samples
     right: Tensor | None = None
     straightness: float | None = None
@@ -68,6 +71,11 @@ class Row:
     @property
     def accuracy(self) -> float | None:
         return None if self.right is None else self.right.double().mean().item()
+
+    @property
+    def seconds(self) -> float:
+        """Of warm runs, once they were timed."""
+        return self.samples.seconds if self.warm_seconds is None else self.warm_seconds
 
 
 def parse_spec(text: str) -> Spec:
@@ -98,6 +106,7 @@ def compare(
     load: Callable[[str], Model] = checkpoints.load,
     watch: Watch = lambda rows: None,
     max_evaluations: int | None = None,
+    max_rows: int = MAX_ROWS,
 ) -> Iterator[Row]:
     """The rows in order, each as soon as its samples are there.
 
@@ -105,7 +114,7 @@ def compare(
     if the rows are none or too many, need models of different data, or ask a model for what it does
     not offer. The other arguments are those of `sample`; the limit is that of all rows together.
     """
-    models, complete = resolve(specs, load)
+    models, complete = resolve(specs, load, max_rows)
     left = max_evaluations or MAX_EVALUATIONS[kind_of(models[0])]
     if (work := sum(map(planned, models, complete)) * n) > left:
         raise ValueError(f"{work} network evaluations exceed the limit of {left}; choose less")
@@ -123,11 +132,14 @@ def planned(model: Model, spec: Spec) -> int:
     return spec.steps * evaluations_per_step(model, spec.solver, spec.guidance)
 
 
-def resolve(specs: list[Spec], load: Callable[[str], Model]) -> tuple[list[Model], list[Spec]]:
+def resolve(
+    specs: list[Spec], load: Callable[[str], Model], max_rows: int = MAX_ROWS
+) -> tuple[list[Model], list[Spec]]:
     """The models, and the rows with the models' defaults filled in."""
-    if not 1 <= len(specs) <= MAX_ROWS:
-        raise ValueError(f"a comparison has 1 to {MAX_ROWS} rows, not {len(specs)}")
-    models = [load(spec.model) for spec in specs]
+    if not 1 <= len(specs) <= max_rows:
+        raise ValueError(f"a comparison has 1 to {max_rows} rows, not {len(specs)}")
+    loaded = {name: load(name) for name in dict.fromkeys(spec.model for spec in specs)}
+    models = [loaded[spec.model] for spec in specs]
     kinds = {model.config.data: model.name for model in models}
     if len(kinds) > 1:
         names = " and ".join(f"{name} ({data})" for data, name in kinds.items())
@@ -145,48 +157,64 @@ def completed(spec: Spec, model: Model) -> Spec:
 
 def look(model: Model, spec: Spec, samples: Samples) -> Row:
     """A row with the classifier's verdict, where there is a classifier and a class was asked for."""
-    referee = judge(model.config.data)
-    if referee is None or (samples.labels == model.empty).any():
-        return Row(spec, samples)
-    return Row(spec, samples, referee.look(samples.images)[1] == samples.labels)
+    referee, right = judge(model.config.data), None
+    if referee is not None and (samples.labels < model.empty).all():
+        right = referee.look(samples.images)[1] == samples.labels
+    return Row(spec, model.config.method, samples, right)
 
 
 def measure(row: Row, model: Model, watch: Watch = lambda rows: None) -> Row:
-    """The row with straightness, distance to the reference solution and warm timing."""
-    target = reference(model, row.samples, watch)
-    last = row.samples.trajectory.states[-1, : len(target)]
+    """The row with straightness, distance to the reference solution and warm timing.
+
+    The first two depend on the flow alone and are kept for a while, since rows share them. `rmse`
+    stays None where the reference solution cannot be had.
+    """
+    asked = followed(model, row.samples)
+    key = (model.name, model.revision, *map(str, asked.values()))
+    straight = kept(("S", *key), lambda: straightness_of(model, row.samples, 8, watch))
+    rmse = None
+    with suppress(SolverError):
+        target = kept(("x_1", *key), lambda: reference(model, asked, watch))
+        last = row.samples.trajectory.states[-1, : len(target)]
+        rmse = (last - target).square().mean().sqrt().item()
     return replace(
-        row,
-        straightness=straightness_of(model, row.samples, 8, watch),
-        rmse=(last - target).square().mean().sqrt().item(),
-        warm_seconds=warm_seconds(model, row.samples, watch),
+        row, straightness=straight, rmse=rmse, warm_seconds=warm_seconds(model, row.samples, watch)
     )
 
 
-def reference(model: Model, samples: Samples, watch: Watch) -> Tensor:
-    """x_1 of the model's velocity from the same noise, by dopri5 at a tight tolerance.
-
-    Of the first FOLLOWED samples only: it costs hundreds of evaluations. For a MeanFlow network the
-    velocity is u(x, t, t). Kept for a while: several rows share it.
-    """
+def followed(model: Model, samples: Samples) -> dict[str, Any]:
+    """The request for the first FOLLOWED of these samples: a reference costs much."""
     asked = {key: samples.settings[key] for key in ("n", "label", "guidance", "seed")}
     asked["n"] = min(asked["n"], FOLLOWED[kind_of(model)])
     if isinstance(asked["label"], list):
         asked["label"] = asked["label"][: asked["n"]]
-    key = (model.name, model.revision, *map(str, asked.values()))
-    if key not in _REFERENCES:
-        solver, tolerance = REFERENCE
-        exact = sample(
-            model, **asked, solver=solver, tolerance=tolerance, keep_trajectory=False, watch=watch
-        )
-        if len(_REFERENCES) >= MAX_REFERENCES:
-            _REFERENCES.pop(next(iter(_REFERENCES)), None)  # the oldest
-        _REFERENCES[key] = exact.trajectory.states[-1]
-        return exact.trajectory.states[-1]
-    return _REFERENCES[key]
+    return asked
 
 
-_REFERENCES: dict[tuple, Tensor] = {}
+def reference(model: Model, asked: dict[str, Any], watch: Watch) -> Tensor:
+    """x_1 of the model's velocity from the same noise, by dopri5 at a tight tolerance.
+
+    For a MeanFlow network the velocity is u(x, t, t).
+    """
+    solver, tolerance = REFERENCE
+    how = {"solver": solver, "tolerance": tolerance, "keep_trajectory": False, "watch": watch}
+    return sample(model, **asked, **how).trajectory.states[-1]
+
+
+def kept(key: tuple, compute: Callable[[], Any]) -> Any:
+    """What was computed for that key before, or now."""
+    if key not in _KEPT:
+        made = compute()
+        with _LOCK:
+            while len(_KEPT) >= MAX_KEPT:
+                _KEPT.pop(next(iter(_KEPT)))  # the oldest
+            _KEPT[key] = made
+        return made
+    return _KEPT[key]
+
+
+_KEPT: dict[tuple, Any] = {}  # nothing of a visitor: equal requests have equal results
+_LOCK = threading.Lock()
 
 
 def warm_seconds(model: Model, samples: Samples, watch: Watch) -> float:
@@ -203,11 +231,10 @@ def warm_seconds(model: Model, samples: Samples, watch: Watch) -> float:
 
 def as_dict(row: Row) -> dict[str, Any]:
     """The numbers of a row; what was not measured is None."""
-    seconds = row.samples.seconds if row.warm_seconds is None else row.warm_seconds
     return asdict(row.spec) | {
         "revision": row.samples.settings["revision"],
         "nfe": row.samples.nfe,
-        "seconds": seconds,
+        "seconds": row.seconds,
         "class_accuracy": row.accuracy,
         "straightness": row.straightness,
         "rmse": row.rmse,

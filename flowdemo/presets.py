@@ -29,16 +29,18 @@ def one_step(models: Models) -> list[Spec]:
 
 def own_defaults(models: Models) -> list[Spec]:
     """Every model as it is meant to be used."""
-    return [own_steps(name, config, config.defaults.steps) for name, config in models.items()]
+    own = {name: config.defaults for name, config in models.items()}
+    return [Spec(name, d.solver, d.steps, guidance=d.guidance) for name, d in own.items()]
 
 
 def solvers_at_16(models: Models) -> list[Spec]:
     """The first flow-matching model by every solver at 16 evaluations, or adaptively."""
     name = first(models, "flow-matching")
+    low = models[name].guidance[0]
     return [
-        Spec(name, solver, tolerance=1e-3, guidance=1.0)
+        Spec(name, solver, tolerance=1e-3, guidance=low)
         if each.adaptive
-        else Spec(name, solver, 16 // each.evaluations, guidance=1.0)
+        else Spec(name, solver, 16 // each.evaluations, guidance=low)
         for solver, each in SOLVERS.items()
     ]
 
@@ -47,7 +49,7 @@ def guidance_sweep(models: Models) -> list[Spec]:
     """The model with the fewest steps that is guided, at five weights."""
     name = first(models, "meanflow", guided=True)
     low, high = models[name].guidance
-    weights = [round(low + (high - low) * k / 4, 2) for k in range(5)]
+    weights = dict.fromkeys(round(low + (high - low) * k / 4, 2) for k in range(5))
     return [replace(own_steps(name, models[name], 1), guidance=w) for w in weights]
 
 
@@ -63,8 +65,9 @@ def contact_sheet(models: Models) -> list[Spec]:
 
 
 def own_steps(name: str, config: ModelConfig, steps: int) -> Spec:
-    """A model by the step that is its own: `average`, else Euler."""
-    return Spec(name, AVERAGE if config.method == "meanflow" else "euler", steps, guidance=1.0)
+    """A model by the step that is its own, `average` or else Euler, at its smallest weight."""
+    solver = AVERAGE if config.method == "meanflow" else "euler"
+    return Spec(name, solver, steps, guidance=config.guidance[0])
 
 
 def first(models: Models, method: str, guided: bool = False) -> str:

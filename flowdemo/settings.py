@@ -10,6 +10,11 @@ def is_public() -> bool:
     return os.environ.get("FLOWDEMO_PUBLIC", "1" if "SPACE_ID" in os.environ else "0") == "1"
 
 
+def max_rows(most: int) -> int:
+    """Rows of a visitor's comparison: each is measured by hundreds of evaluations."""
+    return min(12, most) if is_public() else most
+
+
 def max_evaluations(kind: str) -> int:
     """Network evaluations times samples ("image" or "points") that a visitor's request may cost."""
     public, local = LIMITS[kind]

@@ -15,6 +15,7 @@ from flowdemo.checkpoints import folders, load, read_config, save
 from flowdemo.compare import Spec, as_dict, compare, measure, parse_spec, resolve
 from flowdemo.noise import noise
 from flowdemo.presets import PRESETS, preset
+from flowdemo.solvers import SolverError
 from tests.conftest import make_model
 
 SMALL = {
@@ -80,12 +81,33 @@ def test_the_distance_to_the_reference_shrinks_with_the_steps():
     assert measure(row, SMALL["a"]).rmse == pytest.approx(by_hand, rel=1e-2)
 
 
+def test_without_a_reference_the_other_numbers_stay(monkeypatch):
+    def give_up(*_):
+        raise SolverError("no")
+
+    monkeypatch.setattr(engine, "reference", give_up)
+    (row,) = rows("a:euler:3", n=4, seed=99)
+    measured = measure(row, SMALL["a"])
+    assert measured.rmse is None and measured.straightness > 0 and measured.seconds > 0
+
+
+def test_rows_of_one_flow_are_followed_once(monkeypatch):
+    calls = []
+    real = engine.straightness_of
+    monkeypatch.setattr(engine, "straightness_of", lambda *a: calls.append(a) or real(*a))
+    for row in rows("a:euler:1", "a:heun:2", "a:euler:1:2", n=4, seed=123):
+        measure(row, SMALL["a"])
+    assert len(calls) == 2  # one a CFG weight
+
+
 def test_only_the_first_samples_are_followed_to_the_reference(monkeypatch):
     monkeypatch.setattr(engine, "FOLLOWED", {"points": 3})
     specs = [Spec("a", "euler", 3)]
     (row,) = compare(specs, 6, [0, 1, 1, 0, 1, 0], 11, load=SMALL.__getitem__)
     (few,) = compare(specs, 3, [0, 1, 1], 11, load=SMALL.__getitem__)
-    assert len(engine.reference(SMALL["a"], row.samples, print)) == 3
+    assert engine.followed(SMALL["a"], row.samples) == {
+        "n": 3, "label": [0, 1, 1], "guidance": 1.0, "seed": 11,
+    }  # fmt: skip
     rmse = measure(row, SMALL["a"]).rmse
     assert rmse == pytest.approx(measure(few, SMALL["a"]).rmse, rel=1e-5)
 
@@ -101,10 +123,8 @@ def test_the_reference_of_a_one_step_model_is_its_own_velocity_and_is_kept():
     calls = len(seen)
     measure(row, model, seen.append)
     assert len(seen) - calls < calls  # the second time without the adaptive run
-    other = replace(row.samples, settings=row.samples.settings | {"seed": 4})
-    assert not torch.equal(
-        engine.reference(model, row.samples, print), engine.reference(model, other, print)
-    )
+    (other,) = rows("c", n=5, seed=4)
+    assert measure(other, model).rmse != measured.rmse
 
 
 @pytest.mark.parametrize(

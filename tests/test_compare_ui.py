@@ -1,6 +1,7 @@
 """The Compare tab by its functions."""
 
 import json
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 import gradio as gr
@@ -8,6 +9,7 @@ import pytest
 
 from flowdemo.checkpoints import load, save
 from flowdemo.ui import adder, compare_tab
+from flowdemo.ui import compare as compare_engine
 from flowdemo.ui.compare import (
     Comparison,
     comparison_from,
@@ -15,6 +17,7 @@ from flowdemo.ui.compare import (
     measured,
     of_preset,
     run,
+    table,
 )
 from flowdemo.ui.work import Stopped
 from tests.conftest import make_model
@@ -38,9 +41,67 @@ def test_rows_appear_as_they_finish_and_share_one_player():
 
 def test_the_slow_numbers_follow_row_by_row():
     *_, view = views(POINTS)
-    steps = [v for v in measured(POINTS, view.rows, lambda: True) if v is not None]
-    assert [v.table.count("…") for v in steps] == [2, 0]
-    assert [row.rmse is None for row in steps[0].rows] == [False, True]
+    steps = [rows for rows in measured(view.rows, lambda: True) if rows is not None]
+    assert [table(rows).count("…") for rows in steps] == [2, 0]
+    assert [row.rmse is None for row in steps[0]] == [False, True]
+    assert list(measured(steps[-1], lambda: True)) == []  # nothing is measured twice
+
+
+def test_the_exported_numbers_are_those_of_the_table():
+    *_, view = views(POINTS)
+    *_, (_, _, rows) = compare_tab.measure(showing(view.rows), view.rows)
+    update = compare_tab.export_rows(rows)
+    (path,) = [f for f in update["value"] if f.endswith(".json")]
+    for row in json.loads(Path(path).read_text())["rows"]:
+        assert f"{row['rmse']:.4f}" in table(rows) and f"{row['straightness']:.3f}" in table(rows)
+
+
+def test_only_the_rows_on_the_page_are_measured_there():
+    """The measuring of one comparison may have waited while another one took its place."""
+    *_, view = views(POINTS)
+    assert len(list(compare_tab.measure(showing([]), view.rows))) == 1
+
+
+def showing(rows):
+    switch = compare_tab.Switch()
+    switch.shown = rows
+    return switch
+
+
+def test_a_stopped_measurement_says_that_nothing_more_comes():
+    *_, view = views(POINTS)
+    for action, pending in (("stop", ["&ndash;"]), ("begin", [])):
+        switch = showing(view.rows)
+        states = compare_tab.measure(switch, view.rows)
+        next(states)
+        getattr(switch, action)()
+        late = [state[0] for state in states if isinstance(state[0], str)]
+        # After Stop; but a comparison that began meanwhile has the table for itself.
+        assert [text.count("…") for text in late] == [0] * len(pending)
+        assert all("&ndash;" in text for text in late) and len(late) == len(pending)
+
+
+def test_an_error_leaves_no_progress_behind():
+    rows = "moons-flow-matching:euler:50\nmoons-flow-matching:dopri5@1e-6"
+    states = compare_tab.press(compare_tab.Switch(), rows, 1000, "all", 0)
+    seen = []
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(gr.Error):
+        patch.setattr(compare_engine, "max_evaluations", lambda kind: 51_000)
+        for state in states:
+            seen.append(state)
+    assert seen[-1][0] == "Ready."
+    assert any(isinstance(state[-1], list) for state in seen)  # the first row had come
+
+
+def test_points_of_all_rows_are_at_one_scale():
+    rows = "two-gaussians-flow-matching:euler:1\ntwo-gaussians-meanflow"
+    *_, view = views(Comparison(rows, n=50))
+    first, second = json.loads(view.films)["films"]
+    assert first["extent"] == second["extent"]
+    furthest = max(row.samples.trajectory.states.abs().max().item() for row in view.rows)
+    assert first["extent"] == pytest.approx(1.08 * furthest, abs=1e-3)
+    a, b = compare_tab.beside(view.rows, "1. x", "2. y")
+    assert a.size == b.size
 
 
 def test_a_comparison_stops_between_and_inside_rows():
@@ -108,13 +169,21 @@ def test_wrong_rows_are_one_message_and_change_nothing(rows, message):
         list(compare_tab.press(compare_tab.Switch(), rows, 4, "all", 0))
 
 
+def test_a_public_app_takes_fewer_rows(monkeypatch):
+    thirteen = Comparison("moons-meanflow\n" * 13, n=1)
+    assert len(views(thirteen)) == 13
+    monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
+    with pytest.raises(ValueError, match="1 to 12 rows, not 13"):
+        views(thirteen)
+
+
 def test_a_model_that_changed_meanwhile_is_not_measured(trained):
     save(make_model(), trained / "moons-mine")
     choice = Comparison("moons-mine:euler:2", n=2)
     *_, view = views(choice)
     save(make_model("moons", "reflow", guidance_input=True), trained / "moons-mine")
     with pytest.raises(ValueError, match="has changed since"):
-        list(measured(choice, view.rows, lambda: True))
+        list(measured(view.rows, lambda: True))
 
 
 def test_a_row_is_added_only_if_the_model_offers_it():

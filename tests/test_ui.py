@@ -88,6 +88,14 @@ def test_a_broken_checkpoint_does_not_keep_the_app_from_starting(trained):
     assert controls.first_choice().model == "mnist-meanflow"
     (folder / "model.safetensors").unlink()
     assert controls.first_choice().model != "mnist-meanflow"
+    app.build_app()
+
+
+def test_what_is_kept_for_an_hour_does_not_turn_into_another_visitors_run():
+    """Gradio sets a state that has expired to its first value."""
+    states = [block for block in app.build_app().blocks.values() if isinstance(block, gr.State)]
+    kept = [state for state in states if state.time_to_live == 3600]
+    assert len(kept) == 2 and not any(state.value for state in kept)
 
 
 def test_what_a_model_does_not_offer_cannot_be_chosen():

@@ -4,7 +4,10 @@ from typing import Any
 
 import gradio as gr
 
+from flowdemo import checkpoints
 from flowdemo.compare import completed, parse_spec
+from flowdemo.config import ModelConfig
+from flowdemo.methods import METHODS
 from flowdemo.sampling import is_adaptive
 from flowdemo.ui.controls import TOLERANCES, catalogue
 from flowdemo.ui.generate import load
@@ -41,20 +44,27 @@ def with_row(
 
 def offer(name: str) -> list[dict[str, Any]]:
     """Solver, steps and CFG weight as the model offers them."""
-    model = load(name)
-    (low, high), own = model.config.guidance, model.config.defaults
+    config = config_of(name)
+    (low, high), own = config.guidance, config.defaults
     return [
-        {"choices": list(model.solvers), "value": own.solver},
+        {"choices": list(METHODS[config.method].solvers), "value": own.solver},
         {"value": own.steps, "visible": not is_adaptive(own.solver)},
         {"minimum": low, "maximum": max(high, low + 0.1), "value": own.guidance,
          "visible": high > low},
     ]  # fmt: skip
 
 
+def config_of(name: str) -> ModelConfig:
+    """The description of a checkpoint, without its weights."""
+    if name not in (known := checkpoints.configs()):
+        raise ValueError(f"there is no model '{name}' here any more")
+    return known[name]
+
+
 def offered_by(name: str) -> list[Any]:
     """The updates of solver, steps, weight and tolerance for a model."""
     with spoken():
-        adaptive = is_adaptive(load(name).config.defaults.solver)
+        adaptive = is_adaptive(config_of(name).defaults.solver)
         return [*(gr.update(**p) for p in offer(name)), gr.update(visible=adaptive)]
 
 

@@ -1,6 +1,7 @@
 """The HTTP endpoints, with the names and arguments of the command line."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
@@ -9,10 +10,10 @@ from flowdemo import checkpoints, exports, sheets
 from flowdemo import compare as engine
 from flowdemo.evaluation.report import straightness_of
 from flowdemo.sampling import kind_of, parse_label, sample
-from flowdemo.settings import max_evaluations
+from flowdemo.settings import max_evaluations, max_rows
 from flowdemo.ui.generate import load
-from flowdemo.ui.generate_tab import LANE
-from flowdemo.ui.work import TIMED, fresh_folder, spoken
+from flowdemo.ui.generate_tab import LANE, MEASURE
+from flowdemo.ui.work import TIMED, fresh_folder, spoken, yielding
 
 
 def build() -> None:
@@ -36,7 +37,7 @@ def build() -> None:
             gr.Textbox("all", label="label"),
             gr.Number(0, precision=0, label="seed"),
         ]
-        gr.Button().click(compare, asked, [files, numbers], api_name="compare", **LANE)
+        gr.Button().click(compare, asked, [files, numbers], api_name="compare", **MEASURE)
         gr.Button().click(models, None, gr.JSON(), api_name="models", queue=False)
 
 
@@ -82,9 +83,10 @@ def compare(
 
     Files (PNG, JSON, CSV) and the numbers of the rows.
     """
-    with spoken(), TIMED:
+    with spoken():
         specs = [engine.parse_spec(part) for part in spec.replace(",", "\n").split("\n") if part]
-        (first, *_), _ = engine.resolve(specs, load)
+        most = max_rows(engine.MAX_ROWS)
+        (first, *_), _ = engine.resolve(specs, load, most)
         rows = engine.compare(
             specs,
             int(n or 0),
@@ -92,10 +94,25 @@ def compare(
             int(seed or 0),
             load=load,
             max_evaluations=max_evaluations(kind_of(first)),
+            max_rows=most,
         )
-        done = [engine.measure(row, load(row.spec.model)) for row in rows]
+        done = [engine.measure(row, load(row.spec.model), yielding(ignore)) for row in timed(rows)]
         numbers = [engine.as_dict(row) for row in done]
         return sheets.export_all(done, fresh_folder()), json.loads(json.dumps(numbers))
+
+
+def timed(rows: Iterator[engine.Row]) -> Iterator[engine.Row]:
+    """The rows, each drawn while no other timed run goes on."""
+    while True:
+        with TIMED:
+            row = next(rows, None)
+        if row is None:
+            return
+        yield row
+
+
+def ignore(done: int) -> None:
+    """Nobody watches a request over HTTP."""
 
 
 def models() -> list[dict[str, Any]]:

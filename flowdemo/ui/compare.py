@@ -15,7 +15,7 @@ from flowdemo.compare import Row, parse_spec
 from flowdemo.config import ModelConfig
 from flowdemo.presets import PRESETS, preset
 from flowdemo.sampling import kind_of, parse_label
-from flowdemo.settings import max_evaluations
+from flowdemo.settings import max_evaluations, max_rows
 from flowdemo.ui import generate
 from flowdemo.ui.generate import Wanted, load
 from flowdemo.ui.player import MAX_BYTES, film, payload
@@ -50,7 +50,8 @@ class View:
 def run(comparison: Comparison, wanted: Wanted = lambda: True) -> Iterator[str | View]:
     """Progress in words; after each row, the view of the rows so far."""
     specs = comparison.specs
-    models, complete = engine.resolve(specs, load)
+    most = max_rows(engine.MAX_ROWS)
+    models, complete = engine.resolve(specs, load, most)
     relay, rows = Relay(), []
     made = engine.compare(
         specs,
@@ -60,6 +61,7 @@ def run(comparison: Comparison, wanted: Wanted = lambda: True) -> Iterator[str |
         load=load,
         watch=relay,
         max_evaluations=max_evaluations(kind_of(models[0])),
+        max_rows=most,
     )
     for spec in complete:
         for progress in in_background(partial(advance, made, relay), wanted):
@@ -85,10 +87,12 @@ def advance(rows: Iterator[Row], relay: Relay, watch: engine.Watch) -> Row:
         return next(rows)
 
 
-def measured(comparison: Comparison, rows: list[Row], wanted: Wanted) -> Iterator[View | None]:
-    """None while it works; after each row, the view with what has been measured so far."""
+def measured(rows: list[Row], wanted: Wanted) -> Iterator[list[Row] | None]:
+    """None while it works; after each row, all rows with what has been measured so far."""
     rows = list(rows)
     for i, row in enumerate(rows):
+        if row.warm_seconds is not None:
+            continue
         model = load(row.spec.model)
         if model.revision != row.samples.settings["revision"]:
             raise ValueError(f"{model.name} has changed since; press Compare again")
@@ -97,7 +101,7 @@ def measured(comparison: Comparison, rows: list[Row], wanted: Wanted) -> Iterato
             if isinstance(progress, int):
                 yield None
         rows[i] = progress
-        yield view_of(comparison, rows)
+        yield list(rows)
 
 
 def measure(row: Row, model: object, watch: engine.Watch) -> Row:
@@ -112,20 +116,25 @@ def view_of(comparison: Comparison, rows: list[Row]) -> View:
 
 def films(rows: list[Row]) -> str:
     """All rows for the one player, each under a caption."""
-    share = MAX_BYTES // len(rows)
-    parts = []
+    share, parts, extent = MAX_BYTES // len(rows), [], extent_of(rows)
     for row in rows:
         n = len(row.samples.labels)
         right = "" if row.right is None else f", {int(row.right.sum())}/{n} right"
-        colour = plots.METHOD_COLOURS[method_of(row)]
+        colour = plots.METHOD_COLOURS[row.method]
         caption = f"{words(row)}: NFE {row.samples.nfe:g}{right}"
-        parts.append(film(row.samples, min(n, 20), caption, colour, share))
+        parts.append(film(row.samples, min(n, 20), caption, colour, share, extent))
     return payload(*parts)
 
 
-def picture(row: Row) -> Image.Image:
-    """The final samples of a row."""
-    return generate.picture(row.samples)
+def extent_of(rows: list[Row]) -> float:
+    """How far from the origin any state of any row lies: all are drawn at one scale."""
+    return 1.08 * max(row.samples.trajectory.states.abs().max().item() for row in rows)
+
+
+def pictures(rows: list[Row]) -> list[Image.Image]:
+    """The final samples of the rows."""
+    extent = extent_of(rows)
+    return [generate.picture(row.samples, extent) for row in rows]
 
 
 def words(row: Row) -> str:
@@ -135,30 +144,26 @@ def words(row: Row) -> str:
     return f"{spec.model}, {spec.solver}, {how}, w = {spec.guidance:g}"
 
 
-def milliseconds(row: Row) -> float:
-    return 1000 * (row.samples.seconds if row.warm_seconds is None else row.warm_seconds)
-
-
-def method_of(row: Row) -> str:
-    return load(row.spec.model).config.method
-
-
 COLUMNS = {
     "NFE": lambda row: f"{row.samples.nfe:g}",
-    "ms": lambda row: f"{milliseconds(row):.0f}",
+    "ms": lambda row: f"{1000 * row.seconds:.0f}",
     "accuracy": lambda row: "" if row.accuracy is None else f"{row.accuracy:.0%}",
-    "straightness": lambda row: "…" if row.straightness is None else f"{row.straightness:.3f}",
-    "RMSE to reference": lambda row: "…" if row.rmse is None else f"{row.rmse:.4f}",
+    "straightness": lambda row: "" if row.straightness is None else f"{row.straightness:.3f}",
+    "RMSE to reference": lambda row: "" if row.rmse is None else f"{row.rmse:.4f}",
 }
+SLOW = ("straightness", "RMSE to reference")
 
 
-def table(rows: list[Row]) -> str:
-    """The numbers of the rows as an HTML table."""
+def table(rows: list[Row], pending: str = "…") -> str:
+    """The numbers of the rows as an HTML table; `pending` stands for those not measured yet."""
     head = "".join(f'<th scope="col">{title}</th>' for title in ("row", *COLUMNS))
     body = ""
     for row in rows:
-        colour = plots.METHOD_COLOURS[method_of(row)]
-        cells = "".join(f"<td>{column(row)}</td>" for column in COLUMNS.values())
+        colour, waits = plots.METHOD_COLOURS[row.method], row.warm_seconds is None
+        cells = "".join(
+            f"<td>{pending if waits and title in SLOW else column(row) or '&ndash;'}</td>"
+            for title, column in COLUMNS.items()
+        )
         name = html.escape(words(row))
         body += f'<tr style="--fd-method: {colour}"><th scope="row">{name}</th>{cells}</tr>'
     return f'<table class="fd-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
@@ -172,7 +177,7 @@ def quality(rows: list[Row]) -> Figure:
         for name, config in models_of(data).items()
     ]
     timings = [
-        plots.Timing(words(row), method_of(row), row.samples.nfe, milliseconds(row)) for row in rows
+        plots.Timing(words(row), row.method, row.samples.nfe, 1000 * row.seconds) for row in rows
     ]
     return plots.quality(curves, timings)
 
@@ -212,8 +217,7 @@ def of_preset(title: str, data: str, comparison: Comparison) -> Comparison:
     models = models_of(data)
     if not models:
         raise ValueError(f"there is no model of '{data}' here any more")
-    _, specs = engine.resolve(preset(title, models), load)
-    return replace(comparison, rows="\n".join(map(str, specs)))
+    return replace(comparison, rows="\n".join(map(str, preset(title, models))))
 
 
 def first_comparison(data: str) -> Comparison:

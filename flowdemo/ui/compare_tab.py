@@ -2,7 +2,6 @@
 
 import html
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +20,10 @@ from flowdemo.ui.compare import (
     first_comparison,
     measured,
     of_preset,
-    picture,
+    pictures,
+    quality,
     run,
+    table,
     words,
 )
 from flowdemo.ui.controls import catalogue, title_of
@@ -72,10 +73,11 @@ class Results:
 
 def build(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs) -> None:
     """The tab; its first comparison is made when it is first opened."""
-    first = first_comparison("mnist" if "mnist" in catalogue() else next(iter(catalogue())))
+    data = next(iter(catalogue()))
+    first = first_comparison(data)
     with gr.Row(elem_classes="fd-main fd-two"):
         with gr.Column(scale=3, min_width=270, elem_classes="fd-controls"):
-            controls = build_controls(first)
+            controls = build_controls(first, data)
             randomize = gr.Checkbox(False, label="Randomize seed", elem_id="c-randomize")
             with gr.Row():
                 go = gr.Button("Compare", variant="primary", elem_id="c-go", min_width=100)
@@ -107,17 +109,15 @@ def build(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs) -> None:
         invert_tab.build()
     made = gr.State([], time_to_live=3600)
     results = Results(status, films, table, quality, link, left, right, made)
-    wire(demo, (tab, tabs), controls, randomize, (go, stop), results)
-    for choice in (left, right):
-        choice.change(beside, [made, left, right], slider, queue=False, **PRIVATE)
+    runs = wire(demo, (tab, tabs), controls, randomize, (go, stop), results)
+    for changed in (*(each.success for each in runs), left.change, right.change):
+        changed(beside, [made, left, right], slider, queue=False, **PRIVATE)
     export.click(export_rows, made, files, **PRIVATE, **LANE)
 
 
-def build_controls(first: Comparison) -> Controls:
+def build_controls(first: Comparison, data_name: str) -> Controls:
     """Data, preset, rows, and what the rows share."""
-    models = catalogue()
-    data_name = load(first.specs[0].model).config.data
-    choices = [(title_of(name), name) for name in models]
+    choices = [(title_of(name), name) for name in catalogue()]
     data = gr.Radio(choices, value=data_name, label="Data", elem_id="c-data")
     preset = gr.Dropdown(
         list(PRESETS), value=next(iter(PRESETS)), label="Ready-made rows", elem_id="c-preset"
@@ -136,8 +136,8 @@ def build_controls(first: Comparison) -> Controls:
 
 def wire(
     demo: gr.Blocks, place: Any, controls: Controls, randomize: Any, buttons: Any, results: Results
-) -> None:
-    """What happens when something is pressed, chosen or opened."""
+) -> list[Any]:
+    """What happens when something is pressed, chosen or opened; returns the events of runs."""
     (tab, tabs), (go, stop), values = place, buttons, controls.values
     switch = gr.State(Switch())
     waiting = {"show_progress_on": results.status, **PRIVATE, **LANE}
@@ -155,13 +155,13 @@ def wire(
         runs.append(chosen.success(press, [switch, *values], results.all, **waiting))
     linked = demo.load(open_link, None, [*controls.all, results.status, tabs], **PRIVATE)
     runs.append(linked.success(press_linked, [switch, *values], results.all, **waiting))
-    slow = [results.status, results.table, results.quality]
     for each in runs:
         each.success(
-            measure, [switch, results.made, *values], slow, show_progress="hidden",
-            **PRIVATE, **MEASURE,
+            measure, [switch, results.made], [results.table, results.quality, results.made],
+            show_progress="hidden", **PRIVATE, **MEASURE,
         )  # fmt: skip
     stop.click(stop_run, switch, results.status, **quick)
+    return runs
 
 
 def press(switch: Switch, *values: Any) -> Iterator[list[Any]]:
@@ -169,10 +169,17 @@ def press(switch: Switch, *values: Any) -> Iterator[list[Any]]:
     with spoken():
         try:
             for state in run(comparison_of(values), switch.wanted()):
-                yield said(state) if isinstance(state, str) else fields(state)
+                if isinstance(state, str):
+                    yield said(state)
+                else:
+                    switch.shown = state.rows
+                    yield fields(state)
             yield said(text.IDLE)
         except Stopped:
             yield said(text.STOPPED)
+        except (ValueError, OSError):
+            yield said(text.IDLE)  # no progress of a run that failed
+            raise
 
 
 def said(words_: str) -> list[Any]:
@@ -188,13 +195,21 @@ def fields(view: View) -> list[Any]:
     return [gr.skip(), view.films, view.table, view.quality, view.link, left, right, view.rows]
 
 
-def measure(switch: Switch, rows: list[Row], *values: Any) -> Iterator[list[Any]]:
-    """The table with the slow numbers of the rows, one after the other."""
+def measure(switch: Switch, rows: list[Row]) -> Iterator[list[Any]]:
+    """Table, plot and rows with the slow numbers, one row after the other."""
+    mine, wanted = switch.newest, switch.wanted()
     yield [gr.skip()] * 3
-    with spoken(), suppress(Stopped):
-        for view in measured(comparison_of(values), rows, switch.wanted()):
-            if view is not None:
-                yield [gr.skip(), view.table, view.quality]
+    if rows is not switch.shown:
+        return
+    with spoken():
+        try:
+            for state in measured(rows, wanted):
+                if state is not None:
+                    rows = switch.shown = state
+                    yield [table(rows), quality(rows), rows]
+        except Stopped:
+            if switch.newest == mine:  # else another comparison has the table now
+                yield [table(rows, pending="&ndash;"), gr.skip(), rows]
 
 
 def opened(switch: Switch, rows: list[Row], *values: Any) -> Iterator[list[Any]]:
@@ -279,7 +294,8 @@ def beside(rows: list[Row], left: str | None, right: str | None) -> Any:
     chosen = [int(name.split(".")[0]) - 1 for name in (left, right) if name]
     if len(chosen) < 2 or max(chosen) >= len(rows):
         return gr.skip()
-    return tuple(picture(rows[i]) for i in chosen)
+    shown = pictures(rows)
+    return tuple(shown[i] for i in chosen)
 
 
 def export_rows(rows: list[Row]) -> Any:

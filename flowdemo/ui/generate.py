@@ -139,10 +139,10 @@ def view_of(model: Model, choice: Choice, samples: Samples) -> View:
     )
 
 
-def picture(samples: Samples) -> Image.Image:
-    """The final samples, crisp."""
+def picture(samples: Samples, extent: float | None = None) -> Image.Image:
+    """The final samples, crisp; points within +-`extent`, or all states of theirs."""
     if samples.images is None:
-        extent = 1.08 * samples.trajectory.states.abs().max().item()
+        extent = extent or 1.08 * samples.trajectory.states.abs().max().item()
         return scatter(samples.points, samples.labels, extent, background="#00000000")
     n = len(samples.images)
     return image_grid(samples.images, columns=min(n, 8 if n <= 32 else 12))

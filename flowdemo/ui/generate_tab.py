@@ -3,7 +3,6 @@
 import html
 import secrets
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +21,7 @@ from flowdemo.ui.generate import (
     is_live,
     load,
     measured,
+    numbers,
     run,
 )
 from flowdemo.ui.player import player
@@ -68,15 +68,19 @@ def build(demo: gr.Blocks) -> None:
                 gr.Markdown(text.RATES, elem_classes="fd-caption")
     with gr.Accordion("What am I seeing?", open=False):
         gr.Markdown(text.EXPLAIN)
-    made = gr.State(view.samples, time_to_live=3600)
+    # None at first: what has expired is reset to it, and must not turn into the first picture.
+    made = gr.State(None, time_to_live=3600)
+    first = gr.State(view.samples)
     outputs = [status, picture, film, numbers, trajectories, rates, link, caption, made]
-    wire(demo, chosen, randomize, (go, stop), outputs)
+    wire(demo, chosen, randomize, (go, stop), first, outputs)
     export.click(
         export_run, [made], files, **PRIVATE, **LANE
     )  # the files lie in a folder of this request alone
 
 
-def wire(demo: gr.Blocks, chosen: Controls, randomize: Any, buttons: Any, outputs: list) -> None:
+def wire(
+    demo: gr.Blocks, chosen: Controls, randomize: Any, buttons: Any, first: gr.State, outputs: list
+) -> None:
     """What happens when something is pressed, moved or opened."""
     go, stop = buttons
     status = outputs[0]
@@ -102,7 +106,7 @@ def wire(demo: gr.Blocks, chosen: Controls, randomize: Any, buttons: Any, output
             **PRIVATE, **LANE,
         )  # fmt: skip
     opened = demo.load(open_link, None, [*chosen.all, status], **PRIVATE)
-    runs.append(opened.success(linked, [switch, *values], outputs, **waiting))
+    runs.append(opened.success(linked, [switch, first, *values], outputs, **waiting))
     for run_ in runs:
         run_.success(measure, [switch, made], numbers, show_progress="hidden", **PRIVATE, **MEASURE)
     stop.click(stop_run, switch, status, **quick)
@@ -113,9 +117,16 @@ def press(switch: Switch, *values: Any) -> Iterator[list[Any]]:
     with spoken():
         try:
             for state in run(choice_of(values), switch.wanted()):
-                yield said(state) if isinstance(state, str) else fields(state)
+                if isinstance(state, str):
+                    yield said(state)
+                else:
+                    switch.shown = state.samples
+                    yield fields(state)
         except Stopped:
             yield said(text.STOPPED)
+        except (ValueError, OSError):
+            yield said(text.IDLE)  # no progress of a run that failed
+            raise
 
 
 def said(words: str) -> list[Any]:
@@ -141,12 +152,18 @@ def follow(switch: Switch, *values: Any) -> Iterator[list[Any]]:
 
 def measure(switch: Switch, samples: Samples | None) -> Iterator[Any]:
     """The numbers with the straightness of the run that was just made."""
+    mine, wanted = switch.newest, switch.wanted()
     yield gr.skip()  # a generator that yields nothing would empty the numbers
-    if samples is None:
+    if samples is None or samples is not switch.shown:
         return
-    with spoken(), suppress(Stopped):
-        for state in measured(samples, switch.wanted()):
-            yield gr.skip() if state is None else state
+    with spoken():
+        try:
+            for state in measured(samples, wanted):
+                yield gr.skip() if state is None else state
+        except Stopped:
+            if switch.newest == mine:  # else another run has the numbers now
+                model = load(samples.settings["model"])
+                yield numbers(model, samples).replace("…", "&ndash;")
 
 
 def stop_run(switch: Switch) -> str:
@@ -223,10 +240,13 @@ def open_link(request: gr.Request) -> list[Any]:
     return [*updates(choice), note or text.IDLE]
 
 
-def linked(request: gr.Request, switch: Switch, *values: Any) -> Iterator[list[Any]]:
+def linked(
+    request: gr.Request, switch: Switch, first: Samples, *values: Any
+) -> Iterator[list[Any]]:
     """The picture of a link; a page opened without one keeps its first picture."""
     if "model" not in request.query_params:
-        yield [gr.skip()] * OUTPUTS
+        switch.shown = first
+        yield [*[gr.skip()] * (OUTPUTS - 1), first]
         return
     for state in press(switch, *values):
         yield [gr.skip(), *state[1:]]  # the status may hold a note about the link

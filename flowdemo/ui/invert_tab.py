@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from flowdemo.config import ModelConfig
 from flowdemo.data import dataset
 from flowdemo.ui import text
 from flowdemo.ui.compare import models_of
@@ -20,8 +21,8 @@ DATA = "mnist"
 
 def build() -> None:
     """Drawing, two models, and one player for the way back and the ways forward."""
-    names = list(models_of(DATA))
-    if not names:
+    models = models_of(DATA)
+    if not models:
         return
     gr.Markdown(text.INVERT, elem_classes="fd-caption")
     with gr.Row(elem_classes="fd-main fd-two"):
@@ -32,7 +33,7 @@ def build() -> None:
                 layers=False, sources=["upload", "clipboard"], elem_id="i-pad",
             )  # fmt: skip
             take = gr.Button("Take an example", size="sm", elem_id="i-example")
-            values = [*way("Back by", names, "i-back"), *way("Forward by", names, "i-forth")]
+            values = [*way("Back by", models, "i-back"), *way("Forward by", models, "i-forth")]
             seed = gr.Number(1, label="Seed of the other noise", precision=0, minimum=0)
             with gr.Row():
                 go = gr.Button("Invert", variant="primary", elem_id="i-go", min_width=100)
@@ -50,9 +51,10 @@ def build() -> None:
     stop.click(stop_trip, switch, status, **quick)
 
 
-def way(title: str, names: list[str], elem_id: str) -> list[gr.components.Component]:
+def way(title: str, models: dict[str, ModelConfig], elem_id: str) -> list[gr.components.Component]:
     """Model, class and weight of one direction."""
-    low, high = load(names[0]).config.guidance
+    names = list(models)
+    low, high = models[names[0]].guidance
     classes = [GUESS, *dataset(DATA).classes]
     with gr.Group():
         model = gr.Dropdown(names, value=names[0], label=title, elem_id=elem_id)

@@ -107,8 +107,14 @@ function start() {
   play.innerHTML = "&#10074;&#10074;";
   play.setAttribute("aria-label", "Pause");
   // Two seconds from noise to data at normal speed, however many states there are.
-  const pause = 2000 / (times.length - 1) / Number(find("speed").value);
-  timer = setInterval(() => { show(at + 1); if (at === times.length - 1) stop(); }, Math.max(30, pause));
+  let position = at, last = performance.now();
+  timer = setInterval(() => {
+    const now = performance.now();
+    position += ((now - last) / 2000) * Number(find("speed").value) * (times.length - 1);
+    last = now;
+    if (Math.floor(position) > at) show(Math.floor(position));
+    if (at === times.length - 1) stop();
+  }, 30);
 }
 
 play.addEventListener("click", () => (timer ? stop() : start()));

@@ -37,10 +37,12 @@ def film(
     caption: str = "",
     colour: str = "",
     max_bytes: int = MAX_BYTES,
+    extent: float | None = None,
 ) -> dict[str, Any]:
     """The states of a run: pixels as bytes, points as floats, both base64; thinned where too many.
 
-    `columns` of images a line; a caption with the colour of its method stands above.
+    `columns` of images a line; a caption with the colour of its method stands above; points are drawn
+    within +-`extent`, else as far as the states go.
     """
     states, times = samples.trajectory.states, samples.trajectory.times
     frame_bytes = states[0].numel() * (1 if samples.images is not None else 4)
@@ -56,7 +58,8 @@ def film(
     }
     if samples.images is None:
         points = states[shown].numpy().astype("<f4")
-        content |= {"kind": "points", "extent": round(1.08 * float(states.abs().max()), 3)}
+        extent = extent or 1.08 * float(states.abs().max())
+        content |= {"kind": "points", "extent": round(extent, 3)}
         content |= {"colours": COLOURS, "data": encode(points)}
     else:
         n, channels, height, width = samples.images.shape

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,6 +29,7 @@ class Switch:
 
     def __init__(self) -> None:
         self.newest, self.stopped = 1, 0
+        self.shown: object = None  # the run on the page: only its numbers may be written there
 
     def begin(self) -> None:
         """A new run takes the place of the one before."""
@@ -99,6 +100,7 @@ def spoken() -> Iterator[None]:
 def fresh_folder() -> Path:
     """An empty folder for one request; folders of requests over an hour ago are removed."""
     for old in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        if time.time() - old.stat().st_mtime > KEEP_SECONDS:
-            shutil.rmtree(old, ignore_errors=True)
+        with suppress(OSError):  # another server may sweep too
+            if time.time() - old.stat().st_mtime > KEEP_SECONDS:
+                shutil.rmtree(old)
     return Path(tempfile.mkdtemp(prefix=PREFIX))
