@@ -9,11 +9,11 @@ import typer
 from tqdm import tqdm
 
 from flowdemo import checkpoints, compare, exports, sheets
-from flowdemo.config import read_recipe
 from flowdemo.evaluation import report
 from flowdemo.files import write_file
 from flowdemo.model import Model
 from flowdemo.sampling import Samples, is_image, parse_label, sample
+from flowdemo.training.bundled import read_recipe
 from flowdemo.training.run import PairsProgress, run_recipe
 
 app = typer.Typer(

@@ -8,11 +8,11 @@ import torch
 
 from flowdemo.cards import card, overview
 from flowdemo.checkpoints import CARD, SHIPPED, WEIGHTS, load_folder, read_config
-from flowdemo.config import read_recipe
 from flowdemo.data import pixels_of
 from flowdemo.evaluation import report
 from flowdemo.evaluation.classifier import FOLDER, judge
 from flowdemo.sampling import sample
+from flowdemo.training.bundled import read_recipe
 
 NAMES = [
     f"{data}-{method}"

@@ -16,13 +16,14 @@ from safetensors import safe_open
 from flowdemo import checkpoints
 from flowdemo.cards import before
 from flowdemo.checkpoints import load
-from flowdemo.config import MLPConfig, Recipe, read_recipe, recipe_names
+from flowdemo.config import MLPConfig, Recipe
 from flowdemo.couplings import Batch, drop_labels, independent, reflow_pairs
 from flowdemo.data import DATASETS, points_of
 from flowdemo.evaluation.metrics import straightness, wasserstein_2
 from flowdemo.noise import noise
 from flowdemo.sampling import sample
 from flowdemo.training import trainer
+from flowdemo.training.bundled import read_recipe, recipe_names
 from flowdemo.training.pairs import load_pairs, make_pairs, pair_seconds
 from flowdemo.training.resume import save_state
 from flowdemo.training.run import PairsProgress, chain, prepare, run_recipe
@@ -318,7 +319,8 @@ def test_a_run_that_was_killed_goes_on(trained):
     plan = recipe(steps=400)
     (trained / "plan.json").write_text(plan.model_dump_json())
     code = (
-        "import sys, torch; from pathlib import Path; from flowdemo.config import read_recipe\n"
+        "import sys, torch; from pathlib import Path\n"
+        "from flowdemo.training.bundled import read_recipe\n"
         "from flowdemo.training import run; torch.set_num_threads(1); run.SAVE_SECONDS = 0.05\n"
         "for p in run.run_recipe(read_recipe(sys.argv[1]), Path(sys.argv[2])):\n"
         "    print(p.step, flush=True)"

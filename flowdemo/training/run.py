@@ -12,13 +12,14 @@ import torch
 from torch import nn
 
 from flowdemo.checkpoints import folders, load, save
-from flowdemo.config import Defaults, ModelConfig, Recipe, recipe_names
+from flowdemo.config import Defaults, ModelConfig, Recipe
 from flowdemo.couplings import reflow_pairs
 from flowdemo.data import dataset, training_coupling
 from flowdemo.files import write_file
 from flowdemo.methods import AVERAGE
 from flowdemo.model import Model
 from flowdemo.nets import build_net
+from flowdemo.training.bundled import recipe_names
 from flowdemo.training.pairs import load_pairs, make_pairs, pair_seconds
 from flowdemo.training.resume import load_state, save_state
 from flowdemo.training.trainer import Progress, State, start, train

@@ -9,10 +9,7 @@ import gradio as gr
 
 from flowdemo import sheets
 from flowdemo.compare import Row, completed
-from flowdemo.data import dataset
-from flowdemo.presets import PRESETS
-from flowdemo.settings import is_public
-from flowdemo.ui import adder, invert_tab, text
+from flowdemo.ui import compare_controls, invert_tab, text
 from flowdemo.ui.compare import (
     Comparison,
     View,
@@ -26,31 +23,12 @@ from flowdemo.ui.compare import (
     table,
     words,
 )
-from flowdemo.ui.controls import catalogue, title_of
-from flowdemo.ui.generate import ALL, ANY, load
+from flowdemo.ui.compare_controls import Controls, default_n, updates
+from flowdemo.ui.controls import catalogue
+from flowdemo.ui.generate import ALL, load
 from flowdemo.ui.generate_tab import LANE, MEASURE, PRIVATE, randomized
 from flowdemo.ui.player import player
 from flowdemo.ui.work import Stopped, Switch, fresh_folder, spoken
-
-
-@dataclass(frozen=True)
-class Controls:
-    """The components, first those of a `Comparison` in its order."""
-
-    rows: gr.Textbox
-    n: gr.Slider
-    label: gr.Radio
-    seed: gr.Number
-    data: gr.Radio
-    preset: gr.Dropdown
-
-    @property
-    def values(self) -> list[gr.components.Component]:
-        return [getattr(self, name) for name in Comparison.__dataclass_fields__]
-
-    @property
-    def all(self) -> list[gr.components.Component]:
-        return list(vars(self).values())
 
 
 @dataclass(frozen=True)
@@ -77,7 +55,7 @@ def build(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs) -> None:
     first = first_comparison(data)
     with gr.Row(elem_classes="fd-main fd-two"):
         with gr.Column(scale=3, min_width=270, elem_classes="fd-controls"):
-            controls = build_controls(first, data)
+            controls = compare_controls.build(first, data)
             randomize = gr.Checkbox(False, label="Randomize seed", elem_id="c-randomize")
             with gr.Row():
                 go = gr.Button("Compare", variant="primary", elem_id="c-go", min_width=100)
@@ -113,25 +91,6 @@ def build(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs) -> None:
     for changed in (*(each.success for each in runs), left.change, right.change):
         changed(beside, [made, left, right], slider, queue=False, **PRIVATE)
     export.click(export_rows, made, files, **PRIVATE, **LANE)
-
-
-def build_controls(first: Comparison, data_name: str) -> Controls:
-    """Data, preset, rows, and what the rows share."""
-    choices = [(title_of(name), name) for name in catalogue()]
-    data = gr.Radio(choices, value=data_name, label="Data", elem_id="c-data")
-    preset = gr.Dropdown(
-        list(PRESETS), value=next(iter(PRESETS)), label="Ready-made rows", elem_id="c-preset"
-    )
-    rows = gr.Textbox(
-        first.rows, label="Rows", info=text.ROWS_HELP, lines=4, max_lines=16, elem_id="c-rows"
-    )
-    with gr.Accordion("Add a row", open=False, elem_id="c-add"):
-        adder.build(data_name, data, rows)
-    label = gr.Radio(classes_of(data_name), value=first.label, label="Class", elem_id="c-label")
-    n = gr.Slider(1, largest(data_name), first.n, step=1, precision=0, label="Samples a row",
-                  elem_id="c-n")  # fmt: skip
-    seed = gr.Number(first.seed, label="Seed", precision=0, minimum=0, elem_id="c-seed")
-    return Controls(rows, n, label, seed, data, preset)
 
 
 def wire(
@@ -248,18 +207,6 @@ def choose_data(switch: Switch, data: str, preset: str, *values: Any) -> list[An
     return choose_preset(switch, data, preset, *vars(fresh).values())
 
 
-def updates(comparison: Comparison, data: str, preset: Any) -> list[Any]:
-    """The updates of `Controls.all`."""
-    return [
-        comparison.rows,
-        gr.update(maximum=largest(data), value=min(comparison.n, largest(data))),
-        gr.update(choices=classes_of(data), value=comparison.label),
-        comparison.seed,
-        data,
-        preset,
-    ]
-
-
 def open_link(request: gr.Request) -> list[Any]:
     """The controls of a link's query, and this tab; without one everything stays as it is."""
     query, nothing = dict(request.query_params), [gr.skip()] * len(Controls.__dataclass_fields__)
@@ -304,16 +251,3 @@ def export_rows(rows: list[Row]) -> Any:
         if not rows:
             raise ValueError("There is no comparison to export: press Compare first.")
         return gr.update(value=sheets.export_all(rows, fresh_folder()), visible=True)
-
-
-def classes_of(data: str) -> list[str]:
-    return [ALL, *dataset(data).classes, ANY]
-
-
-def default_n(data: str) -> int:
-    return 10 if dataset(data).is_image else 500
-
-
-def largest(data: str) -> int:
-    """Samples a row that one may ask for."""
-    return (20 if is_public() else 60) if dataset(data).is_image else 1000

@@ -1,0 +1,78 @@
+"""The controls of the Compare tab: data, rows, and what the rows share."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from flowdemo.data import dataset
+from flowdemo.presets import PRESETS
+from flowdemo.settings import is_public
+from flowdemo.ui import adder, text
+from flowdemo.ui.compare import Comparison
+from flowdemo.ui.controls import catalogue, title_of
+from flowdemo.ui.generate import ALL, ANY
+
+
+@dataclass(frozen=True)
+class Controls:
+    """The components, first those of a `Comparison` in its order."""
+
+    rows: gr.Textbox
+    n: gr.Slider
+    label: gr.Radio
+    seed: gr.Number
+    data: gr.Radio
+    preset: gr.Dropdown
+
+    @property
+    def values(self) -> list[gr.components.Component]:
+        return [getattr(self, name) for name in Comparison.__dataclass_fields__]
+
+    @property
+    def all(self) -> list[gr.components.Component]:
+        return list(vars(self).values())
+
+
+def build(first: Comparison, data_name: str) -> Controls:
+    """Data, preset, rows, and what the rows share."""
+    choices = [(title_of(name), name) for name in catalogue()]
+    data = gr.Radio(choices, value=data_name, label="Data", elem_id="c-data")
+    preset = gr.Dropdown(
+        list(PRESETS), value=next(iter(PRESETS)), label="Ready-made rows", elem_id="c-preset"
+    )
+    rows = gr.Textbox(
+        first.rows, label="Rows", info=text.ROWS_HELP, lines=4, max_lines=16, elem_id="c-rows"
+    )
+    with gr.Accordion("Add a row", open=False, elem_id="c-add"):
+        adder.build(data_name, data, rows)
+    label = gr.Radio(classes_of(data_name), value=first.label, label="Class", elem_id="c-label")
+    n = gr.Slider(1, largest(data_name), first.n, step=1, precision=0, label="Samples a row",
+                  elem_id="c-n")  # fmt: skip
+    seed = gr.Number(first.seed, label="Seed", precision=0, minimum=0, elem_id="c-seed")
+    return Controls(rows, n, label, seed, data, preset)
+
+
+def updates(comparison: Comparison, data: str, preset: Any) -> list[Any]:
+    """The updates of `Controls.all`."""
+    return [
+        comparison.rows,
+        gr.update(maximum=largest(data), value=min(comparison.n, largest(data))),
+        gr.update(choices=classes_of(data), value=comparison.label),
+        comparison.seed,
+        data,
+        preset,
+    ]
+
+
+def classes_of(data: str) -> list[str]:
+    return [ALL, *dataset(data).classes, ANY]
+
+
+def default_n(data: str) -> int:
+    return 10 if dataset(data).is_image else 500
+
+
+def largest(data: str) -> int:
+    """Samples a row that one may ask for."""
+    return (20 if is_public() else 60) if dataset(data).is_image else 1000
