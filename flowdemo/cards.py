@@ -78,7 +78,7 @@ def overview(configs: list[ModelConfig]) -> str:
     ]
     for config in configs:
         for row in config.results.get("rows", []):
-            if row["nfe"] in (1, 4, 50):
+            if row["nfe"] in (1, 4, 50) and (row["guidance"] == 1 or "class_accuracy" in row):
                 accuracy, fd, w2 = (
                     COLUMNS[key][1].format(row[key]) if key in row else ""
                     for key in ("class_accuracy", "frechet_distance", "wasserstein_2")

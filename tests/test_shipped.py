@@ -96,3 +96,22 @@ def test_the_same_request_gives_the_same_picture_as_when_it_shipped():
         made = sample(load_folder(SHIPPED / name), 4, "all", seed=0)
         values = made.images if made.points is None else made.points
         assert values.mean().item() == pytest.approx(expected[name], abs=2e-3), name
+
+
+def cell(name, nfe, guidance=1.0):
+    """Class accuracy and FD that the card says, with what real data reaches."""
+    results = read_config(SHIPPED / name).results
+    (row,) = [r for r in results["rows"] if (r["nfe"], r["guidance"]) == (nfe, guidance)]
+    assert row["n"] == 10_000
+    return row["class_accuracy"], row["frechet_distance"]
+
+
+def test_the_digits_are_as_good_as_they_must_be():
+    """Floors in terms of F, flow matching's FD at 50 evaluations, and F_1, its FD at one."""
+    floor = read_config(SHIPPED / "mnist-flow-matching").results["floor_frechet_distance"]
+    (accuracy, f), (_, f_1) = cell("mnist-flow-matching", 50), cell("mnist-flow-matching", 1)
+    assert accuracy >= 0.965 and f <= 4 * floor
+    accuracy, fd = cell("mnist-reflow", 1)
+    assert accuracy >= 0.975 and fd <= f_1 / 30
+    accuracy, fd = cell("mnist-reflow", 4)
+    assert accuracy >= 0.97 and fd <= 1.5 * f
