@@ -71,9 +71,10 @@ def build(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs) -> None:
             files = gr.File(label="Files", file_count="multiple", visible=False, elem_id="c-files")
             with gr.Accordion("A/B: two rows on top of each other", open=False, elem_id="c-ab"):
                 gr.Markdown(text.AB, elem_classes="fd-caption")
+                late = {"allow_custom_value": True}  # the choice may be of the rows before
                 with gr.Row():
-                    left = gr.Dropdown([], label="A", elem_id="c-left")
-                    right = gr.Dropdown([], label="B", elem_id="c-right")
+                    left = gr.Dropdown([], label="A", elem_id="c-left", **late)
+                    right = gr.Dropdown([], label="B", elem_id="c-right", **late)
                 slider = gr.ImageSlider(
                     show_label=False, format="png", type="pil", interactive=False, buttons=[],
                     elem_classes="fd-samples", elem_id="c-slider",
