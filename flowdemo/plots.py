@@ -137,39 +137,51 @@ class Timing:
     milliseconds: float
 
 
-def quality(curves: list[Curve], timings: list[Timing]) -> go.Figure:
-    """Quality over evaluations as measured on the cards, and milliseconds of these runs."""
-    keys = [key for key in MEASURES if any(key in row for c in curves for row in c.rows)]
-    titles = [MEASURES[key][0] for key in keys] + ["milliseconds of these rows, here"]
-    figure = make_subplots(rows=1, cols=len(titles), subplot_titles=titles)
-    for column, key in enumerate(keys, start=1):
-        for curve in curves:
-            add_curve(figure, curve, key, column)
-        floors = {curve.floors[key] for curve in curves if key in curve.floors}
-        for floor in floors:
-            figure.add_hline(y=floor, row=1, col=column, line={"color": GREY, "dash": "dash"})
-        figure.update_yaxes(type=MEASURES[key][1], row=1, col=column)
-    for timing in timings:
+def quality(curves: list[Curve], keys: tuple[str, ...]) -> go.Figure | None:
+    """The first of these measures that some card has, over evaluations; None if none has it."""
+    key = next((key for key in keys if any(key in row for c in curves for row in c.rows)), None)
+    if key is None:
+        return None
+    figure = go.Figure()
+    for curve in curves:
+        add_curve(figure, curve, key)
+    for floor in {curve.floors[key] for curve in curves if key in curve.floors}:
+        figure.add_hline(y=floor, line={"color": GREY, "dash": "dash"})
+    title, scale = MEASURES[key]
+    figure.update_yaxes(type=scale)
+    return over_nfe(figure, title)
+
+
+def timing(timings: list[Timing]) -> go.Figure:
+    """Milliseconds of runs over their evaluations."""
+    figure = go.Figure()
+    for run in timings:
         figure.add_scatter(
-            x=[timing.nfe], y=[timing.milliseconds], row=1, col=len(titles), mode="markers",
-            marker={"size": 10, "color": METHOD_COLOURS[timing.method]}, showlegend=False,
-            hovertemplate=f"{timing.label}<br>NFE %{{x}}, %{{y:.0f}} ms<extra></extra>",
+            x=[run.nfe], y=[run.milliseconds], mode="markers", showlegend=False,
+            marker={"size": 10, "color": METHOD_COLOURS[run.method]},
+            hovertemplate=f"{run.label}<br>NFE %{{x}}, %{{y:.0f}} ms<extra></extra>",
         )  # fmt: skip
-    figure.update_yaxes(type="log", row=1, col=len(titles))
+    figure.update_yaxes(type="log", dtick=1)
+    return over_nfe(figure, "milliseconds of these rows, here")
+
+
+def over_nfe(figure: go.Figure, title: str) -> go.Figure:
+    """The figure with evaluations along its axis."""
     nfe = [1, 2, 4, 8, 16, 50]
     figure.update_xaxes(type="log", title_text="NFE", tickvals=nfe, ticktext=[str(x) for x in nfe])
-    return styled(figure, 400).update_layout(legend_y=-0.22)
+    figure.update_layout(title={"text": title, "font": {"size": 14, "color": TEXT}, "x": 0.5})
+    return styled(figure, 400).update_layout(legend_y=-0.22, margin_t=40)
 
 
-def add_curve(figure: go.Figure, curve: Curve, key: str, column: int) -> None:
+def add_curve(figure: go.Figure, curve: Curve, key: str) -> None:
     """One line a CFG weight through the measured points, whose numbers show on hover."""
     for w, dash in zip(sorted({row["guidance"] for row in curve.rows}), DASHES, strict=False):
         rows = [row for row in curve.rows if row["guidance"] == w and key in row]
         colour = METHOD_COLOURS[curve.method]
         figure.add_scatter(
-            x=[row["nfe"] for row in rows], y=[row[key] for row in rows], row=1, col=column,
-            mode="lines+markers", name=f"{curve.model}, w = {w:g}", legendgroup=f"{curve.model} {w}",
-            showlegend=column == 1, line={"color": colour, "dash": dash}, marker={"size": 7},
+            x=[row["nfe"] for row in rows], y=[row[key] for row in rows],
+            mode="lines+markers", name=f"{curve.model}, w = {w:g}",
+            line={"color": colour, "dash": dash}, marker={"size": 7},
             customdata=[[row["n"], row["solver"]] for row in rows],
             hovertemplate=f"{curve.model}, w = {w:g}<br>%{{customdata[1]}}, NFE %{{x}}: %{{y:.4g}}"
             "<br>%{customdata[0]} samples<extra></extra>",

@@ -230,7 +230,7 @@ def test_compare_opens_with_every_method_from_the_same_noise(comparing):
     half_way = strips(comparing)
     assert half_way[0] != noise[0] and half_way[1:] == noise[1:]  # one step: no state between
     expect(comparing.locator("#c-table")).not_to_contain_text("…", timeout=LONG)
-    expect(comparing.locator("#c-quality .js-plotly-plot")).to_be_visible(timeout=LONG)
+    expect(comparing.locator("#c-distance .js-plotly-plot")).to_be_visible(timeout=LONG)
 
 
 def test_rows_of_ones_own_and_a_link_to_them(comparing, browser):

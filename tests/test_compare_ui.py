@@ -49,7 +49,7 @@ def test_the_slow_numbers_follow_row_by_row():
 
 def test_the_exported_numbers_are_those_of_the_table():
     *_, view = views(POINTS)
-    *_, (_, _, rows) = compare_tab.measure(showing(view.rows), view.rows)
+    *_, (*_, rows) = compare_tab.measure(showing(view.rows), view.rows)
     update = compare_tab.export_rows(rows)
     (path,) = [f for f in update["value"] if f.endswith(".json")]
     for row in json.loads(Path(path).read_text())["rows"]:
@@ -120,21 +120,21 @@ def test_a_comparison_stops_between_and_inside_rows():
 
 def test_quality_is_that_of_the_cards_and_nothing_else():
     *_, view = views(POINTS)
-    figure = view.quality
+    figure, accuracy, timing = view.quality
+    assert accuracy is None  # of points
     for name in ("moons-flow-matching", "moons-meanflow", "moons-reflow"):
         measured_rows = load(name).config.results["rows"]
         for w in {row["guidance"] for row in measured_rows}:
             (trace,) = [t for t in figure.data if t.name == f"{name}, w = {w:g}"]
             wanted = [(r["nfe"], r["wasserstein_2"]) for r in measured_rows if r["guidance"] == w]
             assert list(zip(trace.x, trace.y, strict=True)) == wanted
-    dots = [t for t in figure.data if t.name is None]
-    assert [t.x[0] for t in dots] == [4, 1]
+    assert [dot.x[0] for dot in timing.data] == [4, 1]
 
 
 def test_an_unmeasured_checkpoint_has_no_curve(trained):
     save(make_model(), trained / "moons-new")
     *_, view = views(Comparison("moons-new:euler:2", n=2))
-    assert not any((t.name or "").startswith("moons-new") for t in view.quality.data)
+    assert not any((t.name or "").startswith("moons-new") for t in view.quality[0].data)
 
 
 def test_a_link_brings_the_comparison_back():

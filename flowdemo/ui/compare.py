@@ -43,7 +43,7 @@ class View:
     rows: list[Row]
     films: str
     table: str
-    quality: Figure
+    quality: tuple[Figure | None, ...]
     link: str
 
 
@@ -169,8 +169,8 @@ def table(rows: list[Row], pending: str = "…") -> str:
     return f'<table class="fd-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
-def quality(rows: list[Row]) -> Figure:
-    """Measured quality of every checkpoint of this data, and milliseconds of these rows."""
+def quality(rows: list[Row]) -> tuple[Figure | None, ...]:
+    """Distance and accuracy of every checkpoint of this data; milliseconds of these rows."""
     data = load(rows[0].spec.model).config.data
     curves = [
         plots.Curve(name, config.method, config.results.get("rows", []), floors(config))
@@ -179,7 +179,9 @@ def quality(rows: list[Row]) -> Figure:
     timings = [
         plots.Timing(words(row), row.method, row.samples.nfe, 1000 * row.seconds) for row in rows
     ]
-    return plots.quality(curves, timings)
+    distance = plots.quality(curves, ("frechet_distance", "wasserstein_2"))
+    accuracy = plots.quality(curves, ("class_accuracy",))
+    return distance, accuracy, plots.timing(timings)
 
 
 def floors(config: ModelConfig) -> dict[str, float]:

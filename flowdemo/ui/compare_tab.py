@@ -38,7 +38,9 @@ class Results:
     status: gr.HTML
     films: gr.HTML
     table: gr.HTML
-    quality: gr.Plot
+    distance: gr.Plot
+    accuracy: gr.Plot
+    timing: gr.Plot
     link: gr.HTML
     left: gr.Dropdown
     right: gr.Dropdown
@@ -80,14 +82,18 @@ def build(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs) -> None:
                     elem_classes="fd-samples", elem_id="c-slider",
                 )  # fmt: skip
     gr.Markdown("#### Quality over NFE")
-    quality = gr.Plot(show_label=False, elem_id="c-quality")
+    with gr.Row():
+        panels = [
+            gr.Plot(show_label=False, elem_id=f"c-{name}", min_width=300)
+            for name in ("distance", "accuracy", "timing")
+        ]
     gr.Markdown(text.QUALITY, elem_classes="fd-caption")
     with gr.Accordion("What am I seeing?", open=False):
         gr.Markdown(text.EXPLAIN_COMPARE)
     with gr.Accordion("Inversion: a digit back to noise", open=False, elem_id="c-invert"):
         invert_tab.build()
     made = gr.State([], time_to_live=3600)
-    results = Results(status, films, table, quality, link, left, right, made)
+    results = Results(status, films, table, *panels, link, left, right, made)
     runs = wire(demo, (tab, tabs), controls, randomize, (go, stop), results)
     for changed in (*(each.success for each in runs), left.change, right.change):
         changed(beside, [made, left, right], slider, queue=False, **PRIVATE)
@@ -117,7 +123,8 @@ def wire(
     runs.append(linked.success(press_linked, [switch, *values], results.all, **waiting))
     for each in runs:
         each.success(
-            measure, [switch, results.made], [results.table, results.quality, results.made],
+            measure, [switch, results.made],
+            [results.table, results.distance, results.accuracy, results.timing, results.made],
             show_progress="hidden", **PRIVATE, **MEASURE,
         )  # fmt: skip
     stop.click(stop_run, switch, results.status, **quick)
@@ -152,13 +159,20 @@ def fields(view: View) -> list[Any]:
     names = [f"{i + 1}. {words(row)}" for i, row in enumerate(view.rows)]
     left = gr.update(choices=names, value=names[0])
     right = gr.update(choices=names, value=names[-1])
-    return [gr.skip(), view.films, view.table, view.quality, view.link, left, right, view.rows]
+    return [
+        gr.skip(), view.films, view.table, *shown(view.quality), view.link, left, right, view.rows,
+    ]  # fmt: skip
+
+
+def shown(figures: tuple[Any, ...]) -> list[Any]:
+    """Plots; what was measured nowhere has none."""
+    return [gr.update(value=figure, visible=figure is not None) for figure in figures]
 
 
 def measure(switch: Switch, rows: list[Row]) -> Iterator[list[Any]]:
     """Table, plot and rows with the slow numbers, one row after the other."""
     mine, wanted = switch.newest, switch.wanted()
-    yield [gr.skip()] * 3
+    yield [gr.skip()] * 5
     if rows is not switch.shown:
         return
     with spoken():
@@ -166,10 +180,10 @@ def measure(switch: Switch, rows: list[Row]) -> Iterator[list[Any]]:
             for state in measured(rows, wanted):
                 if state is not None:
                     rows = switch.shown = state
-                    yield [table(rows), quality(rows), rows]
+                    yield [table(rows), *shown(quality(rows)), rows]
         except Stopped:
             if switch.newest == mine:  # else another comparison has the table now
-                yield [table(rows, pending="&ndash;"), gr.skip(), rows]
+                yield [table(rows, pending="&ndash;"), *[gr.skip()] * 3, rows]
 
 
 def opened(switch: Switch, rows: list[Row], *values: Any) -> Iterator[list[Any]]:
