@@ -227,6 +227,6 @@ def test_every_method_offers_the_ode_solvers_and_meanflow_its_own_step(name):
 
 def test_a_recipe_without_what_its_method_needs_is_refused():
     base = {"name": "x", "data": "moons", "net": {"kind": "mlp"}, "steps": 1}
-    for method, message in {"reflow": "pairs", "meanflow": "end_time"}.items():
+    for method, message in {"reflow": "pairs", "meanflow": "'meanflow' options"}.items():
         with pytest.raises(ValueError, match=message):
             Recipe(method=method, **base)
