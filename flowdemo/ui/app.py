@@ -25,7 +25,7 @@ def build_app() -> gr.Blocks:
             with gr.Tab("Compare", id="compare") as tab:
                 compare_tab.build(demo, tab, tabs)
         api.build()
-    return demo.queue(max_size=20 if is_public() else None)
+    return demo.queue(max_size=20) if is_public() else demo
 
 
 def launch(host: str | None = None, port: int | None = None, wait: bool = True) -> gr.Blocks:
