@@ -200,7 +200,8 @@ def test_two_rows_lie_beside_each_other():
     *_, view = views(Comparison("mnist-meanflow\nmnist-reflow", n=4))
     a, b = compare_tab.beside(view.rows, "1. x", "2. y")
     assert a.size == b.size and a.tobytes() != b.tobytes()
-    assert compare_tab.beside(view.rows, "1. x", None) == gr.skip()
+    for other in (None, "", "3. z", "0. z", "nonsense"):
+        assert compare_tab.beside(view.rows, "1. x", other) == gr.skip()
     assert compare_tab.beside([], "1. x", "2. y") == gr.skip()
 
 

@@ -253,11 +253,12 @@ def press_linked(request: gr.Request, switch: Switch, *values: Any) -> Iterator[
 
 def beside(rows: list[Row], left: str | None, right: str | None) -> Any:
     """Two rows for the A/B slider."""
-    chosen = [int(name.split(".")[0]) - 1 for name in (left, right) if name]
-    if len(chosen) < 2 or max(chosen) >= len(rows):
+    numbers = {str(i + 1): i for i in range(len(rows))}
+    chosen = [numbers.get((name or "").split(".")[0]) for name in (left, right)]
+    if None in chosen:  # rows of before, or something typed
         return gr.skip()
-    shown = pictures(rows)
-    return tuple(shown[i] for i in chosen)
+    drawn = pictures(rows)
+    return tuple(drawn[i] for i in chosen)
 
 
 def export_rows(rows: list[Row]) -> Any:
