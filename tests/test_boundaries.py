@@ -99,6 +99,11 @@ def test_no_registry_host_or_machine_path_is_named():
     for file in text:
         content = file.read_text(errors="ignore")
         assert not re.search(r"/(work|home|root)/[a-z]", content), file
+        hosts = re.findall(r"https?://([^/\s`'\")]+)(\S*)", content)
+        indexes = [
+            host for host, path in hosts if re.search("pypi|npm|regis" + "try|/simple", host + path)
+        ]
+        assert indexes == [], file
 
 
 def test_requirements_and_constraints_agree():
