@@ -95,7 +95,7 @@ def test_what_is_kept_for_an_hour_does_not_turn_into_another_visitors_run():
     """Gradio sets a state that has expired to its first value."""
     states = [block for block in app.build_app().blocks.values() if isinstance(block, gr.State)]
     kept = [state for state in states if state.time_to_live == 3600]
-    assert len(kept) == 2 and not any(state.value for state in kept)
+    assert len(kept) == 1 and not kept[0].value  # a comparison; of a single run nothing expires
 
 
 def test_what_a_model_does_not_offer_cannot_be_chosen():

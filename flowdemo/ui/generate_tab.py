@@ -68,8 +68,8 @@ def build(demo: gr.Blocks) -> None:
                 gr.Markdown(text.RATES, elem_classes="fd-caption")
     with gr.Accordion("What am I seeing?", open=False):
         gr.Markdown(text.EXPLAIN)
-    # None at first: what has expired is reset to it, and must not turn into the first picture.
-    made = gr.State(None, time_to_live=3600)
+    # Kept as long as the page is open: what expires is reset to its first value, another run.
+    made = gr.State(view.samples)
     first = gr.State(view.samples)
     outputs = [status, picture, film, numbers, trajectories, rates, link, caption, made]
     wire(demo, chosen, randomize, (go, stop), first, outputs)
