@@ -56,7 +56,7 @@ def steps(recipe, teacher: Model):
 def main(count: int) -> None:
     recipe = read_recipe("mnist-meanflow", ["start_from=null"])
     flow = read_recipe("mnist-flow-matching")
-    teacher = finished(flow, prepare(flow, None, DEVICE), None)
+    teacher = finished(flow, prepare(flow, None, DEVICE), [])
     names, one = steps(recipe, teacher)
     for name in names:
         one(name)
