@@ -11,8 +11,8 @@ from flowdemo import compare as engine
 from flowdemo.evaluation.report import straightness_of
 from flowdemo.sampling import kind_of, parse_label, sample
 from flowdemo.settings import max_evaluations, max_rows
+from flowdemo.ui.events import LANE, MEASURE
 from flowdemo.ui.generate import load
-from flowdemo.ui.generate_tab import LANE, MEASURE
 from flowdemo.ui.work import TIMED, fresh_folder, spoken, yielding
 
 

@@ -11,11 +11,12 @@ from flowdemo.settings import is_public
 from flowdemo.ui import adder, text
 from flowdemo.ui.compare import Comparison
 from flowdemo.ui.controls import catalogue, title_of
+from flowdemo.ui.events import Components
 from flowdemo.ui.generate import ALL, ANY
 
 
 @dataclass(frozen=True)
-class Controls:
+class Controls(Components):
     """The components, first those of a `Comparison` in its order."""
 
     rows: gr.Textbox
@@ -28,10 +29,6 @@ class Controls:
     @property
     def values(self) -> list[gr.components.Component]:
         return [getattr(self, name) for name in Comparison.__dataclass_fields__]
-
-    @property
-    def all(self) -> list[gr.components.Component]:
-        return list(vars(self).values())
 
 
 def build(first: Comparison, data_name: str) -> Controls:

@@ -3,13 +3,14 @@
 import html
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import gradio as gr
 
 from flowdemo import sheets
 from flowdemo.compare import Row, completed
-from flowdemo.ui import compare_controls, invert_tab, text
+from flowdemo.ui import compare_controls, events, invert_tab, text
 from flowdemo.ui.compare import (
     Comparison,
     View,
@@ -25,14 +26,14 @@ from flowdemo.ui.compare import (
 )
 from flowdemo.ui.compare_controls import Controls, default_n, updates
 from flowdemo.ui.controls import catalogue
+from flowdemo.ui.events import LANE, MEASURE, PRIVATE, QUICK, Components, randomized, stop_run
 from flowdemo.ui.generate import ALL, load
-from flowdemo.ui.generate_tab import LANE, MEASURE, PRIVATE, randomized
 from flowdemo.ui.player import player
 from flowdemo.ui.work import Stopped, Switch, fresh_folder, spoken
 
 
 @dataclass(frozen=True)
-class Results:
+class Results(Components):
     """What a comparison changes."""
 
     status: gr.HTML
@@ -46,9 +47,8 @@ class Results:
     right: gr.Dropdown
     made: gr.State
 
-    @property
-    def all(self) -> list[Any]:
-        return list(vars(self).values())
+
+OUTPUTS = len(Results.__dataclass_fields__)
 
 
 def build(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs) -> None:
@@ -96,7 +96,7 @@ def build(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs) -> None:
     results = Results(status, films, table, *panels, link, left, right, made)
     runs = wire(demo, (tab, tabs), controls, randomize, (go, stop), results)
     for changed in (*(each.success for each in runs), left.change, right.change):
-        changed(beside, [made, left, right], slider, queue=False, **PRIVATE)
+        changed(beside, [made, left, right], slider, **QUICK)
     export.click(export_rows, made, files, **PRIVATE, **LANE)
 
 
@@ -107,16 +107,15 @@ def wire(
     (tab, tabs), (go, stop), values = place, buttons, controls.values
     switch = gr.State(Switch())
     waiting = {"show_progress_on": results.status, **PRIVATE, **LANE}
-    quick = {"queue": False, **PRIVATE}
     runs = [
-        go.click(randomized, [switch, randomize, controls.seed], controls.seed, **quick).then(
+        go.click(randomized, [switch, randomize, controls.seed], controls.seed, **QUICK).then(
             press, [switch, *values], results.all, **waiting
         ),
         tab.select(opened, [switch, results.made, *values], results.all, **waiting),
     ]
     for control, choose in ((controls.data, choose_data), (controls.preset, choose_preset)):
         chosen = control.input(
-            choose, [switch, controls.data, controls.preset, *values], controls.all, **quick
+            choose, [switch, controls.data, controls.preset, *values], controls.all, **QUICK
         )
         runs.append(chosen.success(press, [switch, *values], results.all, **waiting))
     linked = demo.load(open_link, None, [*controls.all, results.status, tabs], **PRIVATE)
@@ -127,31 +126,14 @@ def wire(
             [results.table, results.distance, results.accuracy, results.timing, results.made],
             show_progress="hidden", **PRIVATE, **MEASURE,
         )  # fmt: skip
-    stop.click(stop_run, switch, results.status, **quick)
+    stop.click(stop_run, switch, results.status, **QUICK)
     return runs
 
 
 def press(switch: Switch, *values: Any) -> Iterator[list[Any]]:
     """A comparison as updates of the results; rows appear as they finish."""
-    with spoken():
-        try:
-            for state in run(comparison_of(values), switch.wanted()):
-                if isinstance(state, str):
-                    yield said(state)
-                else:
-                    switch.shown = state.rows
-                    yield fields(state)
-            yield said(text.IDLE)
-        except Stopped:
-            yield said(text.STOPPED)
-        except (ValueError, OSError):
-            yield said(text.IDLE)  # no progress of a run that failed
-            raise
-
-
-def said(words_: str) -> list[Any]:
-    """Only the status changes."""
-    return [words_, *[gr.skip()] * (len(Results.__dataclass_fields__) - 1)]
+    states = chain(run(comparison_of(values), switch.wanted()), [text.IDLE])
+    yield from events.press(switch, states, fields, OUTPUTS)
 
 
 def fields(view: View) -> list[Any]:
@@ -189,16 +171,10 @@ def measure(switch: Switch, rows: list[Row]) -> Iterator[list[Any]]:
 def opened(switch: Switch, rows: list[Row], *values: Any) -> Iterator[list[Any]]:
     """The first comparison, when the tab is opened for the first time."""
     if rows:
-        yield [gr.skip()] * len(Results.__dataclass_fields__)
+        yield [gr.skip()] * OUTPUTS
         return
     switch.begin()
     yield from press(switch, *values)
-
-
-def stop_run(switch: Switch) -> str:
-    """Stops what this visitor has begun."""
-    switch.stop()
-    return text.STOPPED
 
 
 def comparison_of(values: tuple[Any, ...]) -> Comparison:
@@ -248,7 +224,7 @@ def press_linked(request: gr.Request, switch: Switch, *values: Any) -> Iterator[
         for state in press(switch, *values):
             yield [gr.skip(), *state[1:]]  # the status may hold a note about the link
     else:
-        yield [gr.skip()] * len(Results.__dataclass_fields__)
+        yield [gr.skip()] * OUTPUTS
 
 
 def beside(rows: list[Row], left: str | None, right: str | None) -> Any:

@@ -11,13 +11,14 @@ from flowdemo.methods import METHODS
 from flowdemo.sampling import DEFAULT_TOLERANCE, default_steps, is_adaptive, is_image
 from flowdemo.settings import is_public
 from flowdemo.ui import text
+from flowdemo.ui.events import Components
 from flowdemo.ui.generate import ALL, ANY, Choice, default_choice, load
 
 TOLERANCES = [1e-2, 1e-3, 1e-4, 1e-5]
 
 
 @dataclass(frozen=True)
-class Controls:
+class Controls(Components):
     """The components, in the order of `Choice` and then those that only choose a model."""
 
     model: gr.Dropdown
@@ -36,10 +37,6 @@ class Controls:
     def values(self) -> list[gr.components.Component]:
         """What makes a `Choice`."""
         return [getattr(self, name) for name in Choice.__dataclass_fields__]
-
-    @property
-    def all(self) -> list[gr.components.Component]:
-        return list(vars(self).values())
 
 
 def catalogue() -> dict[str, dict[str, list[str]]]:

@@ -1,7 +1,6 @@
 """The layout and the wiring of the Generate tab."""
 
 import html
-import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,8 +9,9 @@ import gradio as gr
 
 from flowdemo import exports
 from flowdemo.sampling import Samples
-from flowdemo.ui import controls, text
+from flowdemo.ui import controls, events, text
 from flowdemo.ui.controls import Controls, catalogue, first_choice, moved, updates
+from flowdemo.ui.events import LANE, MEASURE, PRIVATE, QUICK, randomized, stop_run
 from flowdemo.ui.generate import (
     ANY,
     Choice,
@@ -27,9 +27,6 @@ from flowdemo.ui.generate import (
 from flowdemo.ui.player import player
 from flowdemo.ui.work import Stopped, Switch, fresh_folder, spoken
 
-LANE = {"concurrency_limit": 1, "concurrency_id": "model"}  # one run at a time on two cores
-MEASURE = {"concurrency_limit": 1, "concurrency_id": "measure"}
-PRIVATE = {"api_visibility": "private"}
 OUTPUTS, NUMBERS = 9, 3  # what a run changes, and where its numbers are; see `fields`
 
 
@@ -87,19 +84,18 @@ def wire(
     values, picked = chosen.values, (chosen.data, chosen.method, chosen.model)
     switch, made, numbers = gr.State(Switch()), outputs[-1], outputs[NUMBERS]
     waiting = {"show_progress_on": status, **PRIVATE, **LANE}  # the place in the queue shows there
-    quick = {"queue": False, **PRIVATE}
     runs = [
-        go.click(randomized, [switch, randomize, chosen.seed], chosen.seed, **quick).then(
+        go.click(randomized, [switch, randomize, chosen.seed], chosen.seed, **QUICK).then(
             press, [switch, *values], outputs, **waiting
         )
     ]
     for control in picked:
         change = control.input(
-            choose, [switch, chosen.data, chosen.method, *values], chosen.all, **quick
+            choose, [switch, chosen.data, chosen.method, *values], chosen.all, **QUICK
         )
         runs.append(change.success(press, [switch, *values], outputs, **waiting))
-    chosen.label.input(guidable, chosen.label, chosen.guidance, **quick)
-    chosen.solver.input(show_solver, values, chosen.all, **quick)
+    chosen.label.input(guidable, chosen.label, chosen.guidance, **QUICK)
+    chosen.solver.input(show_solver, values, chosen.all, **QUICK)
     for control in (chosen.guidance, chosen.label, chosen.n, chosen.steps, chosen.seed):
         control.input(
             follow, [switch, *values], outputs, trigger_mode="always_last", show_progress="hidden",
@@ -109,29 +105,13 @@ def wire(
     runs.append(opened.success(linked, [switch, first, *values], outputs, **waiting))
     for run_ in runs:
         run_.success(measure, [switch, made], numbers, show_progress="hidden", **PRIVATE, **MEASURE)
-    stop.click(stop_run, switch, status, **quick)
+    stop.click(stop_run, switch, status, **QUICK)
 
 
 def press(switch: Switch, *values: Any) -> Iterator[list[Any]]:
-    """A run as updates of the outputs; an error is one message and changes nothing."""
-    with spoken():
-        try:
-            for state in run(choice_of(values), switch.wanted()):
-                if isinstance(state, str):
-                    yield said(state)
-                else:
-                    switch.shown = state.samples
-                    yield fields(state)
-        except Stopped:
-            yield said(text.STOPPED)
-        except (ValueError, OSError):
-            yield said(text.IDLE)  # no progress of a run that failed
-            raise
-
-
-def said(words: str) -> list[Any]:
-    """Only the status changes."""
-    return [words, *[gr.skip()] * (OUTPUTS - 1)]
+    """A run as updates of the outputs."""
+    states = run(choice_of(values), switch.wanted())
+    yield from events.press(switch, states, fields, OUTPUTS)
 
 
 def follow(switch: Switch, *values: Any) -> Iterator[list[Any]]:
@@ -166,12 +146,6 @@ def measure(switch: Switch, samples: Samples | None) -> Iterator[Any]:
                 yield numbers(model, samples).replace("…", "&ndash;")
 
 
-def stop_run(switch: Switch) -> str:
-    """Stops what this visitor has begun."""
-    switch.stop()
-    return text.STOPPED
-
-
 def fields(view: View) -> list[Any]:
     """A view in the order of the outputs."""
     return [
@@ -185,12 +159,6 @@ def choice_of(values: tuple[Any, ...]) -> Choice:
     given = dict(zip(Choice.__dataclass_fields__, values, strict=True))
     whole = {key: int(given[key] or 0) for key in ("n", "steps", "seed")}
     return Choice(**given | whole)
-
-
-def randomized(switch: Switch, randomize: bool, seed: int | None) -> int:
-    """Begins a run with the seed to use: a new one if asked, else the one there."""
-    switch.begin()
-    return secrets.randbelow(2**31) if randomize else int(seed or 0)
 
 
 def choose(switch: Switch, data: str, method: str, *values: Any) -> list[Any]:

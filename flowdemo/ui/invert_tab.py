@@ -8,13 +8,13 @@ import gradio as gr
 
 from flowdemo.config import ModelConfig
 from flowdemo.data import dataset
-from flowdemo.ui import text
+from flowdemo.ui import events, text
 from flowdemo.ui.compare import models_of
+from flowdemo.ui.events import LANE, PRIVATE, QUICK, stop_run
 from flowdemo.ui.generate import load
-from flowdemo.ui.generate_tab import LANE, PRIVATE
-from flowdemo.ui.invert import GUESS, Trip, example, run
+from flowdemo.ui.invert import GUESS, Trip, View, example, run
 from flowdemo.ui.player import player
-from flowdemo.ui.work import Stopped, Switch, spoken
+from flowdemo.ui.work import Switch, spoken
 
 DATA = "mnist"
 
@@ -42,13 +42,13 @@ def build() -> None:
         with gr.Column(scale=6, min_width=300, elem_classes="fd-results"):
             films = player("", "i-player")
             words = gr.Markdown("", elem_id="i-words")
-    switch, quick = gr.State(Switch()), {"queue": False, **PRIVATE}
+    switch = gr.State(Switch())
     take.click(an_example, None, pad, **PRIVATE)
-    go.click(begin_trip, switch, None, **quick).then(
+    go.click(begin_trip, switch, None, **QUICK).then(
         travel_for, [switch, pad, *values, seed], [status, films, words],
         show_progress_on=status, **PRIVATE, **LANE,
     )  # fmt: skip
-    stop.click(stop_trip, switch, status, **quick)
+    stop.click(stop_run, switch, status, **QUICK)
 
 
 def way(title: str, models: dict[str, ModelConfig], elem_id: str) -> list[gr.components.Component]:
@@ -60,7 +60,7 @@ def way(title: str, models: dict[str, ModelConfig], elem_id: str) -> list[gr.com
         model = gr.Dropdown(names, value=names[0], label=title, elem_id=elem_id)
         label = gr.Dropdown(classes, value=GUESS, label="as class", elem_id=f"{elem_id}-label")
         guidance = gr.Slider(low, high, 1.0, step=0.1, label="CFG weight", elem_id=f"{elem_id}-w")
-    model.input(weights_of, model, guidance, queue=False, **PRIVATE)
+    model.input(weights_of, model, guidance, **QUICK)
     return [model, label, guidance]
 
 
@@ -76,12 +76,6 @@ def begin_trip(switch: Switch) -> None:
     switch.begin()
 
 
-def stop_trip(switch: Switch) -> str:
-    """Stops this visitor's trip."""
-    switch.stop()
-    return text.STOPPED
-
-
 def an_example() -> Any:
     """An example on the pad."""
     with spoken():
@@ -92,13 +86,11 @@ def an_example() -> Any:
 def travel_for(switch: Switch, pad: dict | None, *values: Any) -> Iterator[list[Any]]:
     """A trip as updates of status, player and words."""
     *given, seed = values
-    with spoken():
-        try:
-            trip = Trip(*given, seed=int(seed or 0))
-            for state in run(pad and pad["composite"], trip, switch.wanted()):
-                if isinstance(state, str):
-                    yield [state, gr.skip(), gr.skip()]
-                else:
-                    yield [text.IDLE, state.films, state.words]
-        except Stopped:
-            yield [text.STOPPED, gr.skip(), gr.skip()]
+    trip = Trip(*given, seed=int(seed or 0))
+    states = run(pad and pad["composite"], trip, switch.wanted())
+    yield from events.press(switch, states, fields, 3)
+
+
+def fields(view: View) -> list[Any]:
+    """A trip in the order of the outputs."""
+    return [text.IDLE, view.films, view.words]

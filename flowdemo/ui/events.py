@@ -1,0 +1,70 @@
+"""What the events of all tabs share: their queues, a run as updates, and stopping it."""
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import gradio as gr
+
+from flowdemo.ui import text
+from flowdemo.ui.work import Stopped, Switch, spoken
+
+View = TypeVar("View")
+
+LANE = {"concurrency_limit": 1, "concurrency_id": "model"}  # one run at a time on two cores
+MEASURE = {"concurrency_limit": 1, "concurrency_id": "measure"}
+PRIVATE = {"api_visibility": "private"}
+QUICK = {"queue": False, **PRIVATE}  # for what must not wait behind a run
+
+
+@dataclass(frozen=True)
+class Components:
+    """Named components; the order of the fields is that of their updates."""
+
+    @property
+    def all(self) -> list[Any]:
+        return list(vars(self).values())
+
+
+def press(
+    switch: Switch,
+    states: Iterable[str | View],
+    fields: Callable[[View], list[Any]],
+    outputs: int,
+) -> Iterator[list[Any]]:
+    """Progress in words and views as updates; an error is one message and changes nothing.
+
+    `fields` puts a view in the order of the outputs: first the status, last the run that is kept.
+    """
+    with spoken():
+        try:
+            for state in states:
+                if isinstance(state, str):
+                    yield said(state, outputs)
+                else:
+                    update = fields(state)
+                    switch.shown = update[-1]
+                    yield update
+        except Stopped:
+            yield said(text.STOPPED, outputs)
+        except (ValueError, OSError):
+            yield said(text.IDLE, outputs)  # no progress of a run that failed
+            raise
+
+
+def said(words: str, outputs: int) -> list[Any]:
+    """Only the status changes."""
+    return [words, *[gr.skip()] * (outputs - 1)]
+
+
+def randomized(switch: Switch, randomize: bool, seed: int | None) -> int:
+    """Begins a run with the seed to use: a new one if asked, else the one there."""
+    switch.begin()
+    return secrets.randbelow(2**31) if randomize else int(seed or 0)
+
+
+def stop_run(switch: Switch) -> str:
+    """Stops what this visitor has begun."""
+    switch.stop()
+    return text.STOPPED
