@@ -8,7 +8,7 @@ import gradio as gr
 import pytest
 
 from flowdemo.checkpoints import load, save
-from flowdemo.ui import adder, compare_tab
+from flowdemo.ui import adder, compare_events
 from flowdemo.ui import compare as compare_engine
 from flowdemo.ui.compare import (
     Comparison,
@@ -19,7 +19,7 @@ from flowdemo.ui.compare import (
     run,
     table,
 )
-from flowdemo.ui.work import Stopped
+from flowdemo.ui.work import Stopped, Switch
 from tests.conftest import make_model
 
 POINTS = Comparison("moons-flow-matching:euler:4\nmoons-meanflow", n=20)
@@ -49,8 +49,8 @@ def test_the_slow_numbers_follow_row_by_row():
 
 def test_the_exported_numbers_are_those_of_the_table():
     *_, view = views(POINTS)
-    *_, (*_, rows) = compare_tab.measure(showing(view.rows), view.rows)
-    update = compare_tab.export_rows(rows)
+    *_, (*_, rows) = compare_events.measure(showing(view.rows), view.rows)
+    update = compare_events.export_rows(rows)
     (path,) = [f for f in update["value"] if f.endswith(".json")]
     for row in json.loads(Path(path).read_text())["rows"]:
         assert f"{row['rmse']:.4f}" in table(rows) and f"{row['straightness']:.3f}" in table(rows)
@@ -59,11 +59,11 @@ def test_the_exported_numbers_are_those_of_the_table():
 def test_only_the_rows_on_the_page_are_measured_there():
     """The measuring of one comparison may have waited while another one took its place."""
     *_, view = views(POINTS)
-    assert len(list(compare_tab.measure(showing([]), view.rows))) == 1
+    assert len(list(compare_events.measure(showing([]), view.rows))) == 1
 
 
 def showing(rows):
-    switch = compare_tab.Switch()
+    switch = Switch()
     switch.shown = rows
     return switch
 
@@ -72,7 +72,7 @@ def test_a_stopped_measurement_says_that_nothing_more_comes():
     *_, view = views(POINTS)
     for action, pending in (("stop", ["&ndash;"]), ("begin", [])):
         switch = showing(view.rows)
-        states = compare_tab.measure(switch, view.rows)
+        states = compare_events.measure(switch, view.rows)
         next(states)
         getattr(switch, action)()
         late = [state[0] for state in states if isinstance(state[0], str)]
@@ -83,7 +83,7 @@ def test_a_stopped_measurement_says_that_nothing_more_comes():
 
 def test_an_error_leaves_no_progress_behind():
     rows = "moons-flow-matching:euler:50\nmoons-flow-matching:dopri5@1e-6"
-    states = compare_tab.press(compare_tab.Switch(), rows, 1000, "all", 0)
+    states = compare_events.press(Switch(), rows, 1000, "all", 0)
     seen = []
     with pytest.MonkeyPatch.context() as patch, pytest.raises(gr.Error):
         patch.setattr(compare_engine, "max_evaluations", lambda kind: 51_000)
@@ -100,7 +100,7 @@ def test_points_of_all_rows_are_at_one_scale():
     assert first["extent"] == second["extent"]
     furthest = max(row.samples.trajectory.states.abs().max().item() for row in view.rows)
     assert first["extent"] == pytest.approx(1.08 * furthest, abs=1e-3)
-    a, b = compare_tab.beside(view.rows, "1. x", "2. y")
+    a, b = compare_events.beside(view.rows, "1. x", "2. y")
     assert a.size == b.size
 
 
@@ -166,7 +166,7 @@ def test_the_first_comparison_is_every_method_as_it_is_meant():
 )
 def test_wrong_rows_are_one_message_and_change_nothing(rows, message):
     with pytest.raises(gr.Error, match=message):
-        list(compare_tab.press(compare_tab.Switch(), rows, 4, "all", 0))
+        list(compare_events.press(Switch(), rows, 4, "all", 0))
 
 
 def test_a_public_app_takes_fewer_rows(monkeypatch):
@@ -198,13 +198,13 @@ def test_a_row_is_added_only_if_the_model_offers_it():
 
 def test_two_rows_lie_beside_each_other():
     *_, view = views(Comparison("mnist-meanflow\nmnist-reflow", n=4))
-    a, b = compare_tab.beside(view.rows, "1. x", "2. y")
+    a, b = compare_events.beside(view.rows, "1. x", "2. y")
     assert a.size == b.size and a.tobytes() != b.tobytes()
     for other in (None, "", "3. z", "0. z", "nonsense"):
-        assert compare_tab.beside(view.rows, "1. x", other) == gr.skip()
-    assert compare_tab.beside([], "1. x", "2. y") == gr.skip()
+        assert compare_events.beside(view.rows, "1. x", other) == gr.skip()
+    assert compare_events.beside([], "1. x", "2. y") == gr.skip()
 
 
 def test_nothing_to_export_says_so():
     with pytest.raises(gr.Error, match="press Compare"):
-        compare_tab.export_rows([])
+        compare_events.export_rows([])

@@ -17,7 +17,7 @@ from flowdemo.methods import METHODS
 from flowdemo.sampling import sample
 from flowdemo.ui import app, controls
 from flowdemo.ui.generate import Choice, View, choice_from, default_choice, is_live, measured, run
-from flowdemo.ui.generate_tab import export_run, guidable, measure
+from flowdemo.ui.generate_events import export_run, guidable, measure
 from flowdemo.ui.player import film
 from flowdemo.ui.work import TIMED, Stopped, Switch, in_background, yielding
 

@@ -39,6 +39,16 @@ class Controls(Components):
         return [getattr(self, name) for name in Choice.__dataclass_fields__]
 
 
+@dataclass(frozen=True)
+class Start:
+    """What begins a run and stops it, and what is said of it."""
+
+    randomize: gr.Checkbox
+    go: gr.Button
+    stop: gr.Button
+    status: gr.HTML
+
+
 def catalogue() -> dict[str, dict[str, list[str]]]:
     """Data set -> method -> names of its checkpoints; folders that cannot be read are left out."""
     found: dict[str, dict[str, list[str]]] = {}
@@ -122,6 +132,16 @@ def build(choice: Choice) -> Controls:
     n = gr.Slider(step=1, precision=0, label="Samples", elem_id="n", **p["n"])
     seed = gr.Number(label="Seed", precision=0, minimum=0, elem_id="seed", **p["seed"])
     return Controls(model, n, label, guidance, solver, steps, tolerance, seed, data, method, hint)
+
+
+def start(word: str, prefix: str = "") -> Start:
+    """Lays out what begins a run; `prefix` sets the ids of a tab apart."""
+    randomize = gr.Checkbox(False, label="Randomize seed", elem_id=f"{prefix}randomize")
+    with gr.Row():
+        go = gr.Button(word, variant="primary", elem_id=f"{prefix}go", min_width=100)
+        stop = gr.Button("Stop", elem_id=f"{prefix}stop", min_width=80)
+    status = gr.HTML(text.IDLE, elem_classes="fd-status", elem_id=f"{prefix}status")
+    return Start(randomize, go, stop, status)
 
 
 def updates(choice: Choice) -> list[Any]:

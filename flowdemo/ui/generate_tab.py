@@ -1,33 +1,25 @@
 """The layout and the wiring of the Generate tab."""
 
-import html
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
-
 import gradio as gr
 
-from flowdemo import exports
-from flowdemo.sampling import Samples
-from flowdemo.ui import controls, events, text
-from flowdemo.ui.controls import Controls, catalogue, first_choice, moved, updates
+from flowdemo.ui import controls, text
+from flowdemo.ui.controls import Controls, Start, first_choice
 from flowdemo.ui.events import LANE, MEASURE, PRIVATE, QUICK, randomized, stop_run
-from flowdemo.ui.generate import (
-    ANY,
-    Choice,
-    View,
-    choice_from,
-    default_choice,
-    is_live,
-    load,
-    measured,
-    numbers,
-    run,
+from flowdemo.ui.generate import View, run
+from flowdemo.ui.generate_events import (
+    Results,
+    choose,
+    export_run,
+    follow,
+    guidable,
+    linked,
+    measure,
+    open_link,
+    press,
+    show_solver,
 )
 from flowdemo.ui.player import player
-from flowdemo.ui.work import Stopped, Switch, fresh_folder, spoken
-
-OUTPUTS, NUMBERS = 9, 3  # what a run changes, and where its numbers are; see `fields`
+from flowdemo.ui.work import Switch
 
 
 def build(demo: gr.Blocks) -> None:
@@ -37,193 +29,86 @@ def build(demo: gr.Blocks) -> None:
     with gr.Row(elem_classes="fd-main"):
         with gr.Column(scale=3, min_width=270, elem_classes="fd-controls"):
             chosen = controls.build(choice)
-            randomize = gr.Checkbox(False, label="Randomize seed", elem_id="randomize")
-            with gr.Row():
-                go = gr.Button("Generate", variant="primary", elem_id="go", min_width=100)
-                stop = gr.Button("Stop", elem_id="stop", min_width=80)
-            status = gr.HTML(text.IDLE, elem_classes="fd-status", elem_id="status")
+            start = controls.start("Generate")
         with gr.Column(scale=6, min_width=300, elem_classes="fd-results"):
-            picture = gr.Image(
-                view.picture, show_label=False, format="png", type="pil", interactive=False,
-                elem_classes="fd-samples", elem_id="picture", buttons=[],
-            )  # fmt: skip
-            gr.Markdown(text.PLAYER, elem_classes="fd-caption")
-            film = player(view.film, "player")
+            picture, film = samples(view)
         with gr.Column(scale=2, min_width=220, elem_classes="fd-side"):
-            numbers = gr.HTML(view.numbers, elem_id="numbers")
-            link = gr.HTML(view.link, elem_id="link")
-            export = gr.Button(text.EXPORT, elem_id="export", size="sm")
-            files = gr.File(label="Files", file_count="multiple", visible=False, elem_id="files")
+            numbers, link, made = side(view)
         with gr.Column(scale=9, min_width=300, elem_classes="fd-plots"), gr.Row():
-            with gr.Column(min_width=280):
-                gr.Markdown("#### Trajectories")
-                trajectories = gr.Plot(view.trajectories, show_label=False, elem_id="trajectories")
-                caption = gr.Markdown(view.caption, elem_classes="fd-caption")
-            with gr.Column(min_width=280):
-                gr.Markdown("#### Speed and turning")
-                rates = gr.Plot(view.rates, show_label=False, elem_id="rates")
-                gr.Markdown(text.RATES, elem_classes="fd-caption")
+            trajectories, caption, rates = plots(view)
     with gr.Accordion("What am I seeing?", open=False):
         gr.Markdown(text.EXPLAIN)
+    shown = (picture, film, numbers, trajectories, rates, link, caption)
+    results = Results(start.status, *shown, made)
+    wire(demo, chosen, start, gr.State(view.samples), results)
+
+
+def samples(view: View) -> tuple[gr.Image, gr.HTML]:
+    """The final samples and their film."""
+    picture = gr.Image(
+        view.picture, show_label=False, format="png", type="pil", interactive=False,
+        elem_classes="fd-samples", elem_id="picture", buttons=[],
+    )  # fmt: skip
+    gr.Markdown(text.PLAYER, elem_classes="fd-caption")
+    return picture, player(view.film, "player")
+
+
+def side(view: View) -> tuple[gr.HTML, gr.HTML, gr.State]:
+    """Numbers, link, and the run that is exported."""
     # Kept as long as the page is open: what expires is reset to its first value, another run.
     made = gr.State(view.samples)
-    first = gr.State(view.samples)
-    outputs = [status, picture, film, numbers, trajectories, rates, link, caption, made]
-    wire(demo, chosen, randomize, (go, stop), first, outputs)
-    export.click(
-        export_run, [made], files, **PRIVATE, **LANE
-    )  # the files lie in a folder of this request alone
+    numbers = gr.HTML(view.numbers, elem_id="numbers")
+    link = gr.HTML(view.link, elem_id="link")
+    export = gr.Button(text.EXPORT, elem_id="export", size="sm")
+    files = gr.File(label="Files", file_count="multiple", visible=False, elem_id="files")
+    export.click(export_run, made, files, **PRIVATE, **LANE)
+    return numbers, link, made
+
+
+def plots(view: View) -> tuple[gr.Plot, gr.Markdown, gr.Plot]:
+    """Trajectories over their caption, and beside them speed and turning."""
+    with gr.Column(min_width=280):
+        gr.Markdown("#### Trajectories")
+        trajectories = gr.Plot(view.trajectories, show_label=False, elem_id="trajectories")
+        caption = gr.Markdown(view.caption, elem_classes="fd-caption")
+    with gr.Column(min_width=280):
+        gr.Markdown("#### Speed and turning")
+        rates = gr.Plot(view.rates, show_label=False, elem_id="rates")
+        gr.Markdown(text.RATES, elem_classes="fd-caption")
+    return trajectories, caption, rates
 
 
 def wire(
-    demo: gr.Blocks, chosen: Controls, randomize: Any, buttons: Any, first: gr.State, outputs: list
+    demo: gr.Blocks, chosen: Controls, start: Start, first: gr.State, results: Results
 ) -> None:
     """What happens when something is pressed, moved or opened."""
-    go, stop = buttons
-    status = outputs[0]
-    values, picked = chosen.values, (chosen.data, chosen.method, chosen.model)
-    switch, made, numbers = gr.State(Switch()), outputs[-1], outputs[NUMBERS]
-    waiting = {"show_progress_on": status, **PRIVATE, **LANE}  # the place in the queue shows there
-    runs = [
-        go.click(randomized, [switch, randomize, chosen.seed], chosen.seed, **QUICK).then(
-            press, [switch, *values], outputs, **waiting
-        )
-    ]
-    for control in picked:
-        change = control.input(
-            choose, [switch, chosen.data, chosen.method, *values], chosen.all, **QUICK
-        )
-        runs.append(change.success(press, [switch, *values], outputs, **waiting))
+    switch, values = gr.State(Switch()), chosen.values
+    pressed = start.go.click(
+        randomized, [switch, start.randomize, chosen.seed], chosen.seed, **QUICK
+    )
+    waiting = {"show_progress_on": results.status, **PRIVATE, **LANE}  # the place in the queue
+    runs = [pressed.then(press, [switch, *values], results.all, **waiting)]
+    for control in (chosen.data, chosen.method, chosen.model):
+        picked = [switch, chosen.data, chosen.method, *values]
+        change = control.input(choose, picked, chosen.all, **QUICK)
+        runs.append(change.success(press, [switch, *values], results.all, **waiting))
+    opened = demo.load(open_link, None, [*chosen.all, results.status], **PRIVATE)
+    runs.append(opened.success(linked, [switch, first, *values], results.all, **waiting))
+    for run_ in runs:
+        run_.success(
+            measure, [switch, results.made], results.numbers, show_progress="hidden",
+            **PRIVATE, **MEASURE,
+        )  # fmt: skip
+    wire_controls(switch, chosen, results)
+    start.stop.click(stop_run, switch, results.status, **QUICK)
+
+
+def wire_controls(switch: gr.State, chosen: Controls, results: Results) -> None:
+    """What moves without a press: what is offered, and the picture of a cheap run."""
     chosen.label.input(guidable, chosen.label, chosen.guidance, **QUICK)
-    chosen.solver.input(show_solver, values, chosen.all, **QUICK)
+    chosen.solver.input(show_solver, chosen.values, chosen.all, **QUICK)
     for control in (chosen.guidance, chosen.label, chosen.n, chosen.steps, chosen.seed):
         control.input(
-            follow, [switch, *values], outputs, trigger_mode="always_last", show_progress="hidden",
-            **PRIVATE, **LANE,
+            follow, [switch, *chosen.values], results.all, trigger_mode="always_last",
+            show_progress="hidden", **PRIVATE, **LANE,
         )  # fmt: skip
-    opened = demo.load(open_link, None, [*chosen.all, status], **PRIVATE)
-    runs.append(opened.success(linked, [switch, first, *values], outputs, **waiting))
-    for run_ in runs:
-        run_.success(measure, [switch, made], numbers, show_progress="hidden", **PRIVATE, **MEASURE)
-    stop.click(stop_run, switch, status, **QUICK)
-
-
-def press(switch: Switch, *values: Any) -> Iterator[list[Any]]:
-    """A run as updates of the outputs."""
-    states = run(choice_of(values), switch.wanted())
-    yield from events.press(switch, states, fields, OUTPUTS)
-
-
-def follow(switch: Switch, *values: Any) -> Iterator[list[Any]]:
-    """The same while a control moves, for runs so cheap that they can follow it.
-
-    Their straightness, which costs far more than the picture, is left to the next press.
-    """
-    with spoken():
-        if not is_live(choice_of(values)):
-            yield [gr.skip()] * OUTPUTS
-            return
-    switch.begin()
-    for state in press(switch, *values):
-        numbers = state[NUMBERS]
-        shown = numbers.replace("…", "&ndash;") if isinstance(numbers, str) else numbers
-        yield [*state[:NUMBERS], shown, *state[NUMBERS + 1 :]]
-
-
-def measure(switch: Switch, samples: Samples | None) -> Iterator[Any]:
-    """The numbers with the straightness of the run that was just made."""
-    mine, wanted = switch.newest, switch.wanted()
-    yield gr.skip()  # a generator that yields nothing would empty the numbers
-    if samples is None or samples is not switch.shown:
-        return
-    with spoken():
-        try:
-            for state in measured(samples, wanted):
-                yield gr.skip() if state is None else state
-        except Stopped:
-            if switch.newest == mine:  # else another run has the numbers now
-                model = load(samples.settings["model"])
-                yield numbers(model, samples).replace("…", "&ndash;")
-
-
-def fields(view: View) -> list[Any]:
-    """A view in the order of the outputs."""
-    return [
-        text.IDLE, view.picture, view.film, view.numbers, view.trajectories, view.rates, view.link,
-        view.caption, view.samples,
-    ]  # fmt: skip
-
-
-def choice_of(values: tuple[Any, ...]) -> Choice:
-    """The values of `Controls.values` as a choice; an emptied number counts as its smallest."""
-    given = dict(zip(Choice.__dataclass_fields__, values, strict=True))
-    whole = {key: int(given[key] or 0) for key in ("n", "steps", "seed")}
-    return Choice(**given | whole)
-
-
-def choose(switch: Switch, data: str, method: str, *values: Any) -> list[Any]:
-    """Begins a run with the controls after a data set, a method or a checkpoint was chosen."""
-    switch.begin()
-    old, models = choice_of(values), catalogue()
-    with spoken():
-        if data not in models:
-            raise ValueError(f"there is no model of '{data}' here any more")
-        methods = models[data]
-        names = methods.get(method) or next(iter(methods.values()))
-        return updates(moved(old, old.model if old.model in names else names[0]))
-
-
-def guidable(label: str) -> Any:
-    """The CFG slider rests while no class is asked for."""
-    return gr.update(interactive=label != ANY)
-
-
-def show_solver(*values: Any) -> list[Any]:
-    """The controls after a solver was chosen: steps or tolerance, at the model's default."""
-    choice = choice_of(values)
-    with spoken():
-        own = default_choice(choice.model)
-        steps = own.steps if choice.solver == own.solver else None
-        return updates(replace(choice, steps=steps))
-
-
-def open_link(request: gr.Request) -> list[Any]:
-    """The controls of a link's query; without one everything stays as it is."""
-    query = dict(request.query_params)
-    if "model" not in query:
-        return [gr.skip()] * (len(Controls.__dataclass_fields__) + 1)
-    try:
-        choice = choice_from(query)
-        model = load(choice.model)
-        if choice.solver not in model.solvers:
-            raise ValueError(f"{choice.model} offers no solver '{choice.solver}'")
-    except ValueError as error:
-        return [
-            *[gr.skip()] * len(Controls.__dataclass_fields__),
-            f"The link cannot be used: {html.escape(str(error))}",
-        ]
-    changed = query.get("rev") not in (None, model.revision)
-    rev = html.escape(query.get("rev", ""))
-    note = text.OTHER_WEIGHTS.format(old=rev, new=model.revision) if changed else ""
-    return [*updates(choice), note or text.IDLE]
-
-
-def linked(
-    request: gr.Request, switch: Switch, first: Samples, *values: Any
-) -> Iterator[list[Any]]:
-    """The picture of a link; a page opened without one keeps its first picture."""
-    if "model" not in request.query_params:
-        switch.shown = first
-        yield [*[gr.skip()] * (OUTPUTS - 1), first]
-        return
-    for state in press(switch, *values):
-        yield [gr.skip(), *state[1:]]  # the status may hold a note about the link
-
-
-def export_run(samples: Samples | None) -> Any:
-    """PNG, GIF, WebP, NPZ and the settings of a run, in a new folder."""
-    with spoken():
-        if samples is None:  # a run is kept for an hour
-            raise ValueError("This run is not kept any more: press Generate, then export.")
-        stem = f"{samples.settings['model']}-seed-{samples.settings['seed']}"
-        return gr.update(value=exports.export_all(samples, fresh_folder(), stem), visible=True)

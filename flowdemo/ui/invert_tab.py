@@ -27,12 +27,7 @@ def build() -> None:
     gr.Markdown(text.INVERT, elem_classes="fd-caption")
     with gr.Row(elem_classes="fd-main fd-two"):
         with gr.Column(scale=3, min_width=270, elem_classes="fd-controls"):
-            pad = gr.Sketchpad(
-                label="Draw or upload", type="pil", image_mode="RGBA",
-                canvas_size=(280, 280), brush=gr.Brush(default_size=18, colors=["#000000"]),
-                layers=False, sources=["upload", "clipboard"], elem_id="i-pad",
-            )  # fmt: skip
-            take = gr.Button("Take an example", size="sm", elem_id="i-example")
+            pad = drawing()
             values = [*way("Back by", models, "i-back"), *way("Forward by", models, "i-forth")]
             seed = gr.Number(1, label="Seed of the other noise", precision=0, minimum=0)
             with gr.Row():
@@ -43,12 +38,23 @@ def build() -> None:
             films = player("", "i-player")
             words = gr.Markdown("", elem_id="i-words")
     switch = gr.State(Switch())
-    take.click(an_example, None, pad, **PRIVATE)
     go.click(begin_trip, switch, None, **QUICK).then(
         travel_for, [switch, pad, *values, seed], [status, films, words],
         show_progress_on=status, **PRIVATE, **LANE,
     )  # fmt: skip
     stop.click(stop_run, switch, status, **QUICK)
+
+
+def drawing() -> gr.Sketchpad:
+    """Where a digit is drawn or uploaded, or an example taken."""
+    pad = gr.Sketchpad(
+        label="Draw or upload", type="pil", image_mode="RGBA",
+        canvas_size=(280, 280), brush=gr.Brush(default_size=18, colors=["#000000"]),
+        layers=False, sources=["upload", "clipboard"], elem_id="i-pad",
+    )  # fmt: skip
+    take = gr.Button("Take an example", size="sm", elem_id="i-example")
+    take.click(an_example, None, pad, **PRIVATE)
+    return pad
 
 
 def way(title: str, models: dict[str, ModelConfig], elem_id: str) -> list[gr.components.Component]:
