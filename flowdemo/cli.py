@@ -101,13 +101,11 @@ def compare_command(
     """Draws the same noise through several models, solvers, steps and weights."""
     if out is not None and out.suffix not in sheets.WRITERS:
         raise ValueError(f"cannot write '{out.name}': end it in {', '.join(sheets.WRITERS)}")
-    specs = [compare.parse_spec(text) for text in spec]
-    loaded, _ = compare.resolve(specs, checkpoints.load)
-    by_name = {model.name: model for model in loaded}
+    loaded, specs = compare.resolve(list(map(compare.parse_spec, spec)), checkpoints.load)
     choice = parse_label(label, loaded[0].config.classes)
     rows = []
-    for row in compare.compare(specs, n, choice, seed, load=by_name.__getitem__):
-        rows.append(compare.measure(row, by_name[row.spec.model]))
+    for row, model in zip(compare.compare(loaded, specs, n, choice, seed), loaded, strict=True):
+        rows.append(compare.measure(row, model))
         if not json_:
             print(line_of(rows[-1]), flush=True)
     if out is not None:

@@ -9,7 +9,6 @@ from typing import Any
 
 from torch import Tensor
 
-from flowdemo import checkpoints
 from flowdemo.evaluation.classifier import judge
 from flowdemo.evaluation.report import straightness_of
 from flowdemo.model import Model
@@ -98,27 +97,25 @@ def parse_spec(text: str) -> Spec:
 
 
 def compare(
+    models: list[Model],
     specs: list[Spec],
     n: int = 10,
     label: LabelChoice = "all",
     seed: int = 0,
     *,
-    load: Callable[[str], Model] = checkpoints.load,
     watch: Watch = lambda rows: None,
     max_evaluations: int | None = None,
-    max_rows: int = MAX_ROWS,
 ) -> Iterator[Row]:
-    """The rows in order, each as soon as its samples are there.
+    """The rows of what `resolve` returned, in order, each as soon as its samples are there.
 
-    All of them start from the same noise with the same labels. ValueError, before anything is drawn,
-    if the rows are none or too many, need models of different data, or ask a model for what it does
-    not offer. The other arguments are those of `sample`; the limit is that of all rows together.
+    All of them start from the same noise with the same labels. The other arguments are those of
+    `sample`, but the limit is that of all rows together: ValueError, for fixed steps before
+    anything is drawn, for adaptive ones when they reach it.
     """
-    models, complete = resolve(specs, load, max_rows)
     left = max_evaluations or MAX_EVALUATIONS[kind_of(models[0])]
-    if (work := sum(map(planned, models, complete)) * n) > left:
+    if (work := sum(map(planned, models, specs)) * n) > left:
         raise ValueError(f"{work} network evaluations exceed the limit of {left}; choose less")
-    for model, spec in zip(models, complete, strict=True):
+    for model, spec in zip(models, specs, strict=True):
         how = {key: value for key, value in asdict(spec).items() if key != "model"}
         made = sample(model, n, label, seed=seed, **how, watch=watch, max_evaluations=left)
         left = max(1, left - round(made.nfe * n))
@@ -135,7 +132,11 @@ def planned(model: Model, spec: Spec) -> int:
 def resolve(
     specs: list[Spec], load: Callable[[str], Model], max_rows: int = MAX_ROWS
 ) -> tuple[list[Model], list[Spec]]:
-    """The models, and the rows with the models' defaults filled in."""
+    """The model of each row, and the rows with their models' defaults filled in.
+
+    ValueError if the rows are none or too many, need models of different data, or ask a model for
+    what it does not offer.
+    """
     if not 1 <= len(specs) <= max_rows:
         raise ValueError(f"a comparison has 1 to {max_rows} rows, not {len(specs)}")
     loaded = {name: load(name) for name in dict.fromkeys(spec.model for spec in specs)}

@@ -31,7 +31,7 @@ SMALL = {
 
 def rows(*texts: str, **options):
     specs = [parse_spec(text) for text in texts]
-    return list(compare(specs, load=SMALL.__getitem__, **options))
+    return list(compare(*resolve(specs, SMALL.__getitem__), **options))
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,8 @@ def test_rows_of_one_flow_are_followed_once(monkeypatch):
 
 def test_only_the_first_samples_are_followed_to_the_reference(monkeypatch):
     monkeypatch.setattr(engine, "FOLLOWED", {"points": 3})
-    specs = [Spec("a", "euler", 3)]
-    (row,) = compare(specs, 6, [0, 1, 1, 0, 1, 0], 11, load=SMALL.__getitem__)
-    (few,) = compare(specs, 3, [0, 1, 1], 11, load=SMALL.__getitem__)
+    (row,) = rows("a:euler:3", n=6, label=[0, 1, 1, 0, 1, 0], seed=11)
+    (few,) = rows("a:euler:3", n=3, label=[0, 1, 1], seed=11)
     assert engine.followed(SMALL["a"], row.samples) == {
         "n": 3, "label": [0, 1, 1], "guidance": 1.0, "seed": 11,
     }  # fmt: skip
@@ -166,19 +165,17 @@ def test_a_comparison_can_be_stopped_inside_a_row():
             raise Enough
 
     made = []
+    wanted = resolve([Spec("a"), Spec("a", "euler", 100)], SMALL.__getitem__)
     with pytest.raises(Enough):
-        for row in compare(
-            [Spec("a"), Spec("a", "euler", 100)], 10, load=SMALL.__getitem__, watch=watch
-        ):
+        for row in compare(*wanted, 10, watch=watch):
             made.append(row)
     assert [str(row.spec) for row in made] == ["a:euler:2:1"]
 
 
 def test_digits_are_judged_and_the_class_any_is_not():
-    specs = [Spec("mnist-meanflow", guidance=2.0)]
-    (row,) = compare(specs, 20)
+    (row,) = compare(*resolve([Spec("mnist-meanflow", guidance=2.0)], load), 20)
     assert row.accuracy > 0.8 and row.right.shape == (20,)
-    (row,) = compare([Spec("mnist-meanflow")], 2, None)
+    (row,) = compare(*resolve([Spec("mnist-meanflow")], load), 2, None)
     assert row.right is None and as_dict(row)["class_accuracy"] is None
 
 
@@ -187,10 +184,10 @@ def test_digits_are_judged_and_the_class_any_is_not():
 def test_every_preset_can_be_run(title, data):
     models = {name: read_config(path) for name, path in folders().items()}
     specs = preset(title, {n: c for n, c in models.items() if c.data == data})
-    _, complete = resolve(specs, load)
+    models, complete = resolve(specs, load)
     assert len(set(complete)) == len(specs) > 1
     if title == "Equal NFE: 1, 2, 4, 8":
-        nfe = [row.samples.nfe for row in compare(specs, 2)]
+        nfe = [row.samples.nfe for row in compare(models, complete, 2)]
         assert nfe == [1, 1, 1, 2, 2, 2, 4, 4, 4, 8, 8, 8]
 
 

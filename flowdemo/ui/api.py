@@ -85,18 +85,17 @@ def compare(
     """
     with spoken():
         specs = [engine.parse_spec(part) for part in spec.replace(",", "\n").split("\n") if part]
-        most = max_rows(engine.MAX_ROWS)
-        (first, *_), _ = engine.resolve(specs, load, most)
+        loaded, complete = engine.resolve(specs, load, max_rows(engine.MAX_ROWS))
         rows = engine.compare(
-            specs,
+            loaded,
+            complete,
             int(n or 0),
-            parse_label(label or "any", first.config.classes),
+            parse_label(label or "any", loaded[0].config.classes),
             int(seed or 0),
-            load=load,
-            max_evaluations=max_evaluations(kind_of(first)),
-            max_rows=most,
+            max_evaluations=max_evaluations(kind_of(loaded[0])),
         )
-        done = [engine.measure(row, load(row.spec.model), yielding(ignore)) for row in timed(rows)]
+        made = zip(timed(rows), loaded, strict=True)
+        done = [engine.measure(row, model, yielding(ignore)) for row, model in made]
         numbers = [engine.as_dict(row) for row in done]
         return sheets.export_all(done, fresh_folder()), json.loads(json.dumps(numbers))
 

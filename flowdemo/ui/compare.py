@@ -49,24 +49,21 @@ class View:
 
 def run(comparison: Comparison, wanted: Wanted = lambda: True) -> Iterator[str | View]:
     """Progress in words; after each row, the view of the rows so far."""
-    specs = comparison.specs
-    most = max_rows(engine.MAX_ROWS)
-    models, complete = engine.resolve(specs, load, most)
+    models, specs = engine.resolve(comparison.specs, load, max_rows(engine.MAX_ROWS))
     relay, rows = Relay(), []
     made = engine.compare(
+        models,
         specs,
         comparison.n,
         parse_label(comparison.label, models[0].config.classes),
         comparison.seed,
-        load=load,
         watch=relay,
         max_evaluations=max_evaluations(kind_of(models[0])),
-        max_rows=most,
     )
-    for spec in complete:
+    for spec in specs:
         for progress in in_background(partial(advance, made, relay), wanted):
             if isinstance(progress, int):
-                yield f"row {len(rows) + 1} of {len(complete)}, {spec}: {progress} evaluations ..."
+                yield f"row {len(rows) + 1} of {len(specs)}, {spec}: {progress} evaluations ..."
         rows.append(progress)
         yield view_of(comparison, rows)
 
