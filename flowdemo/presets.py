@@ -1,7 +1,7 @@
-"""Ready-made comparisons: title -> rows for the models of one data set."""
+"""Ready-made comparisons: title -> rows for the models of one data set, and what they share."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from flowdemo.compare import Spec
 from flowdemo.config import ModelConfig
@@ -11,10 +11,18 @@ from flowdemo.solvers import SOLVERS
 Models = dict[str, ModelConfig]  # of one data set, by name
 
 
+@dataclass(frozen=True)
+class Preset:
+    """Rows for some models; with `class_columns` every class is asked for once a row."""
+
+    rows: Callable[[Models], list[Spec]]
+    class_columns: bool = False
+
+
 def preset(title: str, models: Models) -> list[Spec]:
     """The rows of a preset for at most one model of each method."""
     chosen = {config.method: name for name, config in reversed(models.items())}
-    return PRESETS[title]({chosen[m]: models[chosen[m]] for m in METHODS if m in chosen})
+    return PRESETS[title].rows({chosen[m]: models[chosen[m]] for m in METHODS if m in chosen})
 
 
 def equal_nfe(models: Models) -> list[Spec]:
@@ -78,11 +86,11 @@ def first(models: Models, method: str, guided: bool = False) -> str:
     return [*fitting, *models][0]
 
 
-PRESETS: dict[str, Callable[[Models], list[Spec]]] = {
-    "As each is meant": own_defaults,
-    "One evaluation each": one_step,
-    "Equal NFE: 1, 2, 4, 8": equal_nfe,
-    "Solvers at 16 NFE": solvers_at_16,
-    "CFG sweep": guidance_sweep,
-    "Contact sheet: CFG x steps": contact_sheet,
+PRESETS: dict[str, Preset] = {
+    "As each is meant": Preset(own_defaults),
+    "One evaluation each": Preset(one_step),
+    "Equal NFE: 1, 2, 4, 8": Preset(equal_nfe),
+    "Solvers at 16 NFE": Preset(solvers_at_16),
+    "CFG sweep": Preset(guidance_sweep),
+    "Contact sheet: CFG x steps": Preset(contact_sheet, class_columns=True),
 }

@@ -13,12 +13,11 @@ from flowdemo.ui import compare as compare_engine
 from flowdemo.ui.compare import (
     Comparison,
     comparison_from,
-    first_comparison,
     measured,
-    of_preset,
     run,
     table,
 )
+from flowdemo.ui.compare_controls import first_comparison, of_preset
 from flowdemo.ui.work import Stopped, Switch
 from tests.conftest import make_model
 
@@ -152,6 +151,18 @@ def test_the_first_comparison_is_every_method_as_it_is_meant():
     ]  # fmt: skip
     with pytest.raises(ValueError, match="no model of 'nothing'"):
         of_preset("CFG sweep", "nothing", POINTS)
+
+
+def test_the_columns_of_the_contact_sheet_are_the_classes():
+    rows = "mnist-meanflow:average:1:1"
+
+    def chosen(title, data):
+        rows_, n, label, *_ = compare_events.choose_preset(Switch(), data, title, rows, 3, "7", 5)
+        return rows_.count("\n") + 1, n["value"], label["value"]
+
+    assert chosen("Contact sheet: CFG x steps", "mnist") == (9, 10, "all")
+    assert chosen("Contact sheet: CFG x steps", "moons") == (9, 3, "all")  # points have no columns
+    assert chosen("CFG sweep", "mnist") == (5, 3, "7")  # others keep both
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import html
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlencode
 
@@ -13,7 +13,6 @@ from flowdemo import checkpoints, plots
 from flowdemo import compare as engine
 from flowdemo.compare import Row, parse_spec
 from flowdemo.config import ModelConfig
-from flowdemo.presets import PRESETS, preset
 from flowdemo.sampling import kind_of, parse_label
 from flowdemo.settings import max_evaluations, max_rows
 from flowdemo.ui import generate
@@ -209,16 +208,3 @@ def comparison_from(query: dict[str, str]) -> Comparison:
     kinds = {"n": int, "label": str, "seed": int}
     given = {key: kind(query[key]) for key, kind in kinds.items() if key in query}
     return Comparison("\n".join(query["compare"].split(",")), **given)
-
-
-def of_preset(title: str, data: str, comparison: Comparison) -> Comparison:
-    """The comparison with the rows of a preset."""
-    models = models_of(data)
-    if not models:
-        raise ValueError(f"there is no model of '{data}' here any more")
-    return replace(comparison, rows="\n".join(map(str, preset(title, models))))
-
-
-def first_comparison(data: str) -> Comparison:
-    """What the tab opens with."""
-    return of_preset(next(iter(PRESETS)), data, Comparison(""))

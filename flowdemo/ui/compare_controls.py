@@ -1,15 +1,15 @@
 """The controls of the Compare tab: data, rows, and what the rows share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
 
 from flowdemo.data import dataset
-from flowdemo.presets import PRESETS
+from flowdemo.presets import PRESETS, preset
 from flowdemo.settings import is_public
 from flowdemo.ui import adder, text
-from flowdemo.ui.compare import Comparison
+from flowdemo.ui.compare import Comparison, models_of
 from flowdemo.ui.controls import catalogue, title_of
 from flowdemo.ui.events import Components
 from flowdemo.ui.generate import ALL, ANY
@@ -60,6 +60,24 @@ def updates(comparison: Comparison, data: str, preset: Any) -> list[Any]:
         data,
         preset,
     ]
+
+
+def of_preset(title: str, data: str, comparison: Comparison) -> Comparison:
+    """The comparison with the rows of a preset, and with a column a class if it asks for that."""
+    models = models_of(data)
+    if not models:
+        raise ValueError(f"there is no model of '{data}' here any more")
+    rows = "\n".join(map(str, preset(title, models)))
+    if not PRESETS[title].class_columns:
+        return replace(comparison, rows=rows)
+    info = dataset(data)
+    n = len(info.classes) if info.is_image else comparison.n  # points have no columns
+    return replace(comparison, rows=rows, n=n, label=ALL)
+
+
+def first_comparison(data: str) -> Comparison:
+    """What the tab opens with."""
+    return of_preset(next(iter(PRESETS)), data, Comparison(""))
 
 
 def classes_of(data: str) -> list[str]:

@@ -16,14 +16,13 @@ from flowdemo.ui.compare import (
     View,
     comparison_from,
     measured,
-    of_preset,
     pictures,
     quality,
     run,
     table,
     words,
 )
-from flowdemo.ui.compare_controls import Controls, default_n, updates
+from flowdemo.ui.compare_controls import Controls, default_n, of_preset, updates
 from flowdemo.ui.events import Components
 from flowdemo.ui.generate import ALL, load
 from flowdemo.ui.work import Stopped, Switch, fresh_folder, spoken

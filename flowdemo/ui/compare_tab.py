@@ -5,8 +5,7 @@ from typing import Any
 import gradio as gr
 
 from flowdemo.ui import compare_controls, invert_tab, text
-from flowdemo.ui.compare import first_comparison
-from flowdemo.ui.compare_controls import Controls
+from flowdemo.ui.compare_controls import Controls, first_comparison
 from flowdemo.ui.compare_events import (
     Results,
     beside,
