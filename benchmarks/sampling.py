@@ -1,6 +1,6 @@
 """The cost of `sample()` over the bare network calls it makes: medians of alternating pairs.
 
-python benchmarks/sampling.py [pairs]
+python -m benchmarks.sampling [pairs]
 """
 
 import statistics

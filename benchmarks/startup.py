@@ -1,6 +1,6 @@
 """Seconds until `python app.py` answers its first page, over those of importing torch and gradio.
 
-python benchmarks/startup.py [runs]
+python -m benchmarks.startup [runs]
 """
 
 import os

@@ -1,6 +1,6 @@
 """The cost of a MeanFlow training step over a flow-matching step of the same network and batch.
 
-    python benchmarks/training_step.py [pairs]
+    python -m benchmarks.training_step [rounds] [key=value of both recipes]...
 
 25 % of the rows have s != t. Without a teacher, and with the guided velocity of a frozen one.
 """
@@ -53,9 +53,10 @@ def steps(recipe, teacher: Model):
     return list(losses), one
 
 
-def main(count: int) -> None:
-    recipe = read_recipe("mnist-meanflow", ["start_from=null"])
-    flow = read_recipe("mnist-flow-matching")
+def main(count: int = 20, *changes: str) -> None:
+    """Prints the medians of every kind, and of its ratio to flow matching within each round."""
+    recipe = read_recipe("mnist-meanflow", ["start_from=null", *changes])
+    flow = read_recipe("mnist-flow-matching", list(changes))
     teacher = finished(flow, prepare(flow, None, DEVICE), [])
     names, one = steps(recipe, teacher)
     for name in names:
@@ -69,4 +70,4 @@ def main(count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20)
+    main(*map(int, sys.argv[1:2]), *sys.argv[2:])

@@ -1,0 +1,23 @@
+"""The benchmarks run: small here, for what they call, not for their numbers."""
+
+import re
+
+from benchmarks import sampling, training_step
+
+TINY = ("batch_size=4", "net.widths=[8,16]", "net.dim=16")
+
+
+def ratios(text: str) -> list[float]:
+    return [float(number) for number in re.findall(r"ratio (\d+\.\d+)", text)]
+
+
+def test_every_kind_of_training_step_is_timed_against_flow_matching(capsys):
+    training_step.main(1, *TINY)
+    first, *others = ratios(capsys.readouterr().out)
+    assert first == 1 and len(others) == 2 and min(others) > 0
+
+
+def test_sampling_is_timed_against_bare_calls_of_both_kinds_of_network(capsys):
+    sampling.ratio("mnist-flow-matching", steps=2, pairs=1)
+    sampling.ratio("mnist-meanflow", steps=1, pairs=1)
+    assert len(ratios(capsys.readouterr().out)) == 2
