@@ -17,7 +17,7 @@ from flowdemo.methods import METHODS
 from flowdemo.sampling import sample
 from flowdemo.ui import app, controls
 from flowdemo.ui.generate import Choice, View, choice_from, default_choice, is_live, measured, run
-from flowdemo.ui.generate_events import export_run, guidable, measure
+from flowdemo.ui.generate_events import export_run, guidable, measure, press
 from flowdemo.ui.player import film
 from flowdemo.ui.work import TIMED, Stopped, Switch, in_background, yielding
 
@@ -149,6 +149,17 @@ def test_a_run_that_is_not_kept_any_more_says_so():
     with pytest.raises(gr.Error, match="press Generate"):
         export_run(None)
     assert len(list(measure(Switch(), None))) == 1  # and nothing is measured
+
+
+def test_only_the_run_on_the_page_is_measured_there():
+    switch = Switch()
+    before, shown = (
+        list(press(switch, *vars(replace(DIGITS, n=2, seed=seed)).values()))[-1][-1]
+        for seed in (1, 2)
+    )
+    assert len(list(measure(switch, before))) == 1
+    *_, numbers = measure(switch, shown)
+    assert "straightness" in numbers and "…" not in numbers
 
 
 def endless(beats):
