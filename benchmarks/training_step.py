@@ -11,7 +11,7 @@ import time
 
 import torch
 
-from flowdemo.config import MeanFlowOptions
+from flowdemo.recipe import MeanFlowOptions
 from flowdemo.couplings import independent
 from flowdemo.methods.flow_matching import FlowMatching
 from flowdemo.methods.meanflow import MeanFlow

@@ -1,7 +1,9 @@
 """Checkpoints: folders with `config.json`, `model.safetensors` and `README.md`."""
 
 import hashlib
+import re
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from flowdemo.files import save_tensors, write_folder
 from flowdemo.methods import METHODS
 from flowdemo.model import Model
 from flowdemo.nets import build_net
+from flowdemo.recipe import NAME
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 MAX_CONFIG_BYTES, MAX_WEIGHT_BYTES = 1_000_000, 2_000_000_000
@@ -140,6 +143,16 @@ def save(model: Model, folder: Path) -> None:
         write_text(draft, model.config.model_copy(update={"sha256": digest}))
 
     write_folder(folder, write)
+
+
+def save_as(model: Model, name: str) -> None:
+    """Saves a model as a checkpoint here. ValueError if the name is no name, or is taken."""
+    if not re.fullmatch(NAME, name):
+        raise ValueError(f"'{name}' is no name: small letters, digits, '-', '_' and '.', up to 64")
+    if name in folders() or (TRAINED / name).exists():
+        raise ValueError(f"there is a checkpoint '{name}' already; choose another name")
+    changed = {"name": name, "recipe": model.config.recipe.model_copy(update={"name": name})}
+    save(replace(model, config=model.config.model_copy(update=changed)), TRAINED / name)
 
 
 def describe(folder: Path, config: ModelConfig) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
+from scipy.optimize import linear_sum_assignment
 from torch import Generator, Tensor
 
 
@@ -45,6 +46,32 @@ def reflow_pairs(pairs: Batch) -> Coupling:
         return Batch(*(None if v is None else v[rows] for v in vars(pairs).values()))
 
     return draw
+
+
+def optimal_transport(coupling: Coupling) -> Coupling:
+    """The batches of `coupling`, their noise assigned anew so that sum |x_1 - x_0|^2 is smallest.
+
+    Mini-batch optimal transport (arXiv:2302.00482, section 3.2.3; arXiv:2304.14772), within each
+    class: over all classes at once, each class would take a region of the noise for itself, while
+    sampling a class starts from all of it.
+    """
+
+    def draw(n: int, generator: Generator) -> Batch:
+        batch = coupling(n, generator)
+        x_0 = batch.x_0.clone()
+        for label in batch.label.unique():
+            rows = (batch.label == label).nonzero()[:, 0]
+            cost = torch.cdist(batch.x_1[rows].flatten(1), batch.x_0[rows].flatten(1)).square()
+            x_0[rows] = batch.x_0[rows[torch.as_tensor(linear_sum_assignment(cost.numpy())[1])]]
+        return replace(batch, x_0=x_0)
+
+    return draw
+
+
+COUPLINGS: dict[str, Callable[[Coupling], Coupling]] = {
+    "independent": lambda coupling: coupling,
+    "ot": optimal_transport,
+}
 
 
 def drop_labels(batch: Batch, share: float, empty: int, generator: Generator) -> Batch:

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from flowdemo.config import MAX_STEPS
 from flowdemo.methods import AVERAGE
 from flowdemo.model import Model
 from flowdemo.noise import noise
+from flowdemo.recipe import MAX_STEPS
 from flowdemo.solvers import SOLVERS, Path, SolverError, grid, integrate, integrate_adaptive
 
 MAX_EVALUATIONS = {"image": 400_000, "points": 20_000_000}  # network evaluations x samples

@@ -14,10 +14,11 @@ import pytest
 import torch
 
 from flowdemo import checkpoints
-from flowdemo.config import Defaults, MLPConfig, ModelConfig, UNetConfig
+from flowdemo.config import Defaults, ModelConfig
 from flowdemo.data import dataset
 from flowdemo.model import Model
 from flowdemo.nets import build_net
+from flowdemo.recipe import MLPConfig, UNetConfig
 
 torch.set_num_threads(1)
 # The tests see what ships, not what somebody trained here.

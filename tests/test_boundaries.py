@@ -11,7 +11,7 @@ import plotly
 import pytest
 
 import flowdemo
-from flowdemo.config import MethodName
+from flowdemo.recipe import MethodName
 from flowdemo.methods import METHODS
 from flowdemo.plots import METHOD_COLOURS
 

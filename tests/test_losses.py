@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from flowdemo.config import MeanFlowOptions, Recipe
+from flowdemo.recipe import MeanFlowOptions, Recipe
 from flowdemo.couplings import Batch
 from flowdemo.guidance import guided_velocity
 from flowdemo.ideal import data_velocity

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from flowdemo.config import MeanFlowOptions
+from flowdemo.recipe import MeanFlowOptions
 from flowdemo.couplings import Batch
 from flowdemo.methods.meanflow import MeanFlow
 from flowdemo.paths import linear

@@ -6,19 +6,17 @@ import json
 import pytest
 import torch
 
-from flowdemo.cards import card, overview
+from flowdemo.cards import card, overview, overview_of_points, w2_of
 from flowdemo.checkpoints import CARD, SHIPPED, WEIGHTS, load_folder, read_config
 from flowdemo.data import pixels_of
+from flowdemo.data.toys import TOYS
 from flowdemo.evaluation import report
 from flowdemo.evaluation.classifier import FOLDER, judge
 from flowdemo.sampling import sample
 from flowdemo.training.bundled import read_recipe
 
-NAMES = [
-    f"{data}-{method}"
-    for data in ("mnist", "two-gaussians", "moons")
-    for method in ("flow-matching", "reflow", "meanflow")
-]
+METHODS = ("flow-matching", "reflow", "meanflow")
+NAMES = [f"{data}-{method}" for data in ("mnist", *TOYS) for method in METHODS]
 
 
 def test_the_promised_checkpoints_ship():
@@ -75,7 +73,20 @@ def test_two_gaussians_and_moons_go_where_their_labels_say(data):
 
 def test_the_readme_repeats_the_measured_numbers():
     readme = (SHIPPED.parent.parent / "README.md").read_text()
-    assert overview([read_config(SHIPPED / name) for name in NAMES]) in readme
+    configs = [read_config(SHIPPED / name) for name in NAMES]
+    assert overview(configs[:3]) in readme
+    assert overview_of_points(configs[3:]) in readme
+
+
+@pytest.mark.parametrize("data", TOYS)
+def test_one_evaluation_of_reflow_and_meanflow_reaches_what_flow_matching_needs_many_for(data):
+    """W2 at one evaluation is near that of two real draws, and far below flow matching's."""
+    configs = {method: read_config(SHIPPED / f"{data}-{method}") for method in METHODS}
+    floor = configs["reflow"].results["floor_wasserstein_2"]
+    one = {method: w2_of(config.results, 1) for method, config in configs.items()}
+    for method in ("reflow", "meanflow"):
+        assert one[method] < 1.5 * floor and one[method] < 0.5 * one["flow-matching"]
+    assert w2_of(configs["flow-matching"].results, 50) < 1.5 * floor
 
 
 def test_the_classifier_is_as_good_as_it_says():

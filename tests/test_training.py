@@ -16,7 +16,7 @@ from safetensors import safe_open
 from flowdemo import checkpoints
 from flowdemo.cards import before
 from flowdemo.checkpoints import load
-from flowdemo.config import MLPConfig, Recipe
+from flowdemo.recipe import MLPConfig, Recipe
 from flowdemo.couplings import Batch, drop_labels, independent, reflow_pairs
 from flowdemo.data import DATASETS, points_of
 from flowdemo.evaluation.metrics import straightness, wasserstein_2

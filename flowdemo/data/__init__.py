@@ -26,6 +26,7 @@ class DataSet:
         return len(self.shape) == 3
 
 
+OWN = "own-points"  # drawn or uploaded: whoever brings them keeps them
 DATASETS = {
     "mnist": DataSet("MNIST", (1, 28, 28), tuple("0123456789"), 0.5, 0.5),
     "two-gaussians": DataSet("Two Gaussians", (2,), ("left", "right")),
@@ -38,6 +39,7 @@ DATASETS = {
     "rings": DataSet("Rings", (2,), ("inner", "middle", "outer")),
     "pinwheel": DataSet("Pinwheel", (2,), ("A", "B", "C", "D", "E")),
     "swiss-roll": DataSet("Swiss roll", (2,), ("roll",)),
+    OWN: DataSet("Own points", (2,), ("points",)),
 }
 
 
@@ -60,6 +62,8 @@ def training_coupling(name: str) -> Coupling:
 
 def points_of(name: str, n: int, seed: int) -> tuple[Tensor, Tensor]:
     """n fresh points of a distribution in the plane and their labels."""
+    if name == OWN:
+        raise ValueError("own points are not kept here; the 2-D Lab works with them")
     return TOYS[name](n, generator(seed))
 
 

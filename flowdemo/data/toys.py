@@ -88,3 +88,9 @@ TOYS: dict[str, ToySampler] = {
     "pinwheel": pinwheel,
     "swiss-roll": swiss_roll,
 }
+
+# The means and the scale of the distributions that are Gaussian mixtures, one component a class.
+MIXTURES: dict[str, tuple[Tensor, float]] = {
+    "two-gaussians": (torch.tensor([[-4.0, 0.0], [4.0, 0.0]]), 1.0),
+    "eight-gaussians": (circle(torch.arange(8) / 8, 4.0), 0.35),
+}

@@ -16,12 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from flowdemo.config import Schedule
 from flowdemo.couplings import Batch
 from flowdemo.data import dataset, pixels_of
 from flowdemo.evaluation.classifier import FOLDER, Classifier, Judge
 from flowdemo.evaluation.metrics import frechet_distance, moments
 from flowdemo.files import save_tensors, write_folder
+from flowdemo.recipe import Schedule
 from flowdemo.training.trainer import Progress, optimise, start
 
 SCHEDULE = Schedule(steps=5000, batch_size=128, learning_rate=2e-3, ema=0.998)

@@ -6,10 +6,10 @@ from typing import Protocol
 
 from torch import Generator, Tensor, nn
 
-from flowdemo.config import Recipe
 from flowdemo.couplings import Batch
 from flowdemo.guidance import LabelledVelocity
 from flowdemo.methods import flow_matching, meanflow
+from flowdemo.recipe import Recipe
 from flowdemo.solvers import SOLVERS
 
 GuidedTeacher = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # (x, t, label, w)

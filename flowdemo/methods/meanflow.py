@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 
-from flowdemo.config import MeanFlowOptions, Recipe
 from flowdemo.couplings import Batch
 from flowdemo.losses import adaptive, average_velocity_target, squared_error
 from flowdemo.paths import PATHS, Path, expand_like
+from flowdemo.recipe import MeanFlowOptions, Recipe
 from flowdemo.times import TIMES, TimeSampler, intervals
 
 

@@ -2,9 +2,9 @@
 
 from torch import nn
 
-from flowdemo.config import NetConfig
 from flowdemo.nets.mlp import MLP
 from flowdemo.nets.unet import UNet
+from flowdemo.recipe import NetConfig
 
 NETS: dict[str, type[nn.Module]] = {"unet": UNet, "mlp": MLP}
 

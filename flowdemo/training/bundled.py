@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from flowdemo.config import Recipe, parse
+from flowdemo.config import parse
+from flowdemo.recipe import Recipe
 
 RECIPES = Path(__file__).parent / "recipes"
 

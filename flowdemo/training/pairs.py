@@ -10,11 +10,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from flowdemo.config import Recipe
 from flowdemo.couplings import Batch
 from flowdemo.files import save_tensors, write_file
 from flowdemo.model import Model
 from flowdemo.noise import generator, noise
+from flowdemo.recipe import Recipe
 from flowdemo.solvers import grid, integrate
 from flowdemo.training.trainer import autocast, random_guidance
 
@@ -28,13 +28,18 @@ def make_pairs(recipe: Recipe, teacher: Model, folder: Path) -> Iterator[tuple[i
         n = min(SHARD, count - first)
         if not file.is_file():
             began = time.perf_counter()
-            label, w = conditions(recipe, teacher.empty, first, n)
-            x_0 = noise(recipe.pairs.seed, n, teacher.config.shape, first)
-            x_1 = carry(recipe, teacher, x_0, label, w)
-            shard = {"x_1": x_1.half(), "label": label, "guidance": w}
+            made = pairs_from(recipe, teacher, first, n)
+            shard = {"x_1": made.x_1.half(), "label": made.label, "guidance": made.guidance}
             cost = {"seconds": repr(time.perf_counter() - began)}
             write_file(file, partial(save_tensors, shard, metadata=cost))
         yield first + n, count
+
+
+def pairs_from(recipe: Recipe, teacher: Model, first: int, n: int) -> Batch:
+    """n pairs from number `first` on; a pair depends on its number's shard alone."""
+    label, w = conditions(recipe, teacher.empty, first, n)
+    x_0 = noise(recipe.pairs.seed, n, teacher.config.shape, first)
+    return Batch(x_0, carry(recipe, teacher, x_0, label, w), label, w)
 
 
 def conditions(recipe: Recipe, empty: int, first: int, n: int) -> tuple[Tensor, Tensor]:

@@ -12,13 +12,14 @@ import torch
 from torch import nn
 
 from flowdemo.checkpoints import folders, load, save
-from flowdemo.config import Defaults, ModelConfig, Recipe
-from flowdemo.couplings import reflow_pairs
+from flowdemo.config import Defaults, ModelConfig
+from flowdemo.couplings import COUPLINGS, reflow_pairs
 from flowdemo.data import dataset, training_coupling
 from flowdemo.files import write_file
 from flowdemo.methods import AVERAGE
 from flowdemo.model import Model
 from flowdemo.nets import build_net
+from flowdemo.recipe import Recipe
 from flowdemo.training.bundled import recipe_names
 from flowdemo.training.pairs import load_pairs, make_pairs, pair_seconds
 from flowdemo.training.resume import load_state, save_state
@@ -63,6 +64,7 @@ def run_recipe(
         yield from (PairsProgress(*made) for made in make_pairs(recipe, teacher, work))
         state.pair_seconds = pair_seconds(recipe, work)
         coupling = reflow_pairs(load_pairs(recipe, dataset(recipe.data).shape, work))
+    coupling = COUPLINGS[recipe.coupling](coupling)
     empty, saved = len(dataset(recipe.data).classes), state.seconds
     cut_log(work / "log.jsonl", state.step)
     for progress in train(recipe, state, coupling, empty, teacher):

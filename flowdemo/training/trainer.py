@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Generator, Tensor, nn
 
-from flowdemo.config import Recipe, Schedule
 from flowdemo.couplings import Batch, Coupling, drop_labels
 from flowdemo.methods import METHODS, Loss
 from flowdemo.model import Model
 from flowdemo.noise import generator
+from flowdemo.recipe import Recipe, Schedule
 
 
 @dataclass

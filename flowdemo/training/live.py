@@ -1,0 +1,118 @@
+"""Training in the plane while somebody watches: a small network, a snapshot every half second."""
+
+import time
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass, replace
+
+import torch
+
+from flowdemo.couplings import COUPLINGS, Batch, Coupling, reflow_pairs
+from flowdemo.data import dataset
+from flowdemo.model import Model
+from flowdemo.recipe import MeanFlowOptions, MLPConfig, Pairs, Recipe
+from flowdemo.training.pairs import SHARD, pairs_from
+from flowdemo.training.run import PairsProgress, check_teacher, finished, prepare
+from flowdemo.training.trainer import Progress, State, train
+
+LOSSES = {"squared": 0.0, "adaptive": 0.75}  # name -> power of the adaptive weight
+PAIRS, PAIR_STEPS = 8000, 20
+WEIGHTS = (1.0, 4.0)
+MAX_STEPS = 20_000
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What somebody asks for, in the words of a recipe; `loss` is a name of LOSSES."""
+
+    data: str
+    method: str = "flow-matching"
+    path: str = "linear"
+    coupling: str = "independent"
+    times: str = "uniform"
+    loss: str = "squared"
+    steps: int = 1500
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A run so far: the newest step's loss, and a model that can be sampled."""
+
+    progress: Progress
+    model: Model
+
+
+def live_recipe(wish: Wish, name: str, teacher: Model | None = None) -> Recipe:
+    """The recipe of a wish. ValueError says what is wrong with it.
+
+    With a teacher the path is the teacher's, and its weights are the start.
+    """
+    if not 1 <= wish.steps <= MAX_STEPS:
+        raise ValueError(f"steps must lie in [1, {MAX_STEPS}], not {wish.steps}")
+    if wish.loss not in LOSSES:
+        raise ValueError(f"no loss '{wish.loss}'; there are: {', '.join(LOSSES)}")
+    mean, reflow = wish.method == "meanflow", wish.method == "reflow"
+    sizes = teacher.config.net if teacher else MLPConfig(width=96, depth=3)
+    if reflow and teacher is None:
+        raise ValueError("reflow learns from a flow: train flow matching first")
+    many, power = len(dataset(wish.data).classes) > 1, LOSSES[wish.loss]
+    options = MeanFlowOptions(share_interval=0.75, share_start=0.25, share_end=0.25, power=power)
+    return Recipe(
+        name=name,
+        method=wish.method,
+        data=wish.data,
+        net=sizes.model_copy(update={"end_time": mean, "guidance": many and (mean or reflow)}),
+        path=teacher.config.path if teacher else wish.path,
+        times=wish.times,
+        share_start=0.25 if reflow else 0.0,
+        coupling="independent" if reflow else wish.coupling,
+        power=0.0 if mean else power,
+        teacher=teacher.name if teacher else None,
+        start_from=teacher.name if teacher else None,
+        guidance=WEIGHTS if many else (1.0, 1.0),
+        pairs=Pairs(count=PAIRS, solver="midpoint", steps=PAIR_STEPS) if reflow else None,
+        meanflow=options if mean else None,
+        steps=wish.steps,
+        batch_size=256,
+        learning_rate=2e-3,
+        warmup=50,
+        ema=0.99,
+        seed=wish.seed,
+    )
+
+
+def train_live(
+    recipe: Recipe, coupling: Coupling, teacher: Model | None = None, every: float = 0.5
+) -> Iterator[PairsProgress | Progress | Snapshot]:
+    """Trains on the CPU without a file: progress after every step, now and then a snapshot.
+
+    The first snapshot comes after a tenth of `every` seconds, the last one after the last step.
+    """
+    check_teacher(recipe, teacher)
+    state, sources = prepare(recipe, teacher, CPU), [teacher] if teacher else []
+    if recipe.pairs:
+        began, batches = time.perf_counter(), []
+        for first in range(0, recipe.pairs.count, SHARD):
+            batches.append(pairs_from(recipe, teacher, first, SHARD))
+            yield PairsProgress(first + SHARD, recipe.pairs.count)
+        coupling, state.pair_seconds = reflow_pairs(joined(batches)), time.perf_counter() - began
+    coupling, due = COUPLINGS[recipe.coupling](coupling), every / 10
+    for progress in train(recipe, state, coupling, len(dataset(recipe.data).classes), teacher):
+        yield progress
+        if state.seconds > due or state.step == recipe.steps:
+            due = state.seconds + every
+            yield Snapshot(progress, frozen(recipe, state, sources))
+
+
+def joined(batches: list[Batch]) -> Batch:
+    """One batch of several."""
+    fields = (vars(batch).values() for batch in batches)
+    return Batch(*(torch.cat(parts) for parts in zip(*fields, strict=True)))
+
+
+def frozen(recipe: Recipe, state: State, sources: list[Model]) -> Model:
+    """The averaged weights as they are now; the run goes on with others."""
+    model = finished(recipe, state, sources)
+    return replace(model, net=deepcopy(model.net), revision=f"step {state.step}")
