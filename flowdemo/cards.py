@@ -71,21 +71,36 @@ COLUMNS = {
 
 
 def overview(configs: list[ModelConfig]) -> str:
-    """One table of several checkpoints' main numbers, as README.md shows it."""
-    lines = [
-        "| checkpoint | CFG weight | NFE | class accuracy | FD | W2 |",
-        "|---|---|---|---|---|---|",
-    ]
+    """One table of the main numbers of image checkpoints, as README.md shows it."""
+    lines = ["| checkpoint | CFG weight | NFE | class accuracy | FD |", "|---|---|---|---|---|"]
     for config in configs:
         for row in config.results.get("rows", []):
-            if row["nfe"] in (1, 4, 50) and (row["guidance"] == 1 or "class_accuracy" in row):
-                accuracy, fd, w2 = (
-                    COLUMNS[key][1].format(row[key]) if key in row else ""
-                    for key in ("class_accuracy", "frechet_distance", "wasserstein_2")
-                )
-                w = f"{row['guidance']:g}"
-                lines.append(f"| {config.name} | {w} | {row['nfe']} | {accuracy} | {fd} | {w2} |")
+            if row["nfe"] in (1, 4, 50) and "class_accuracy" in row:
+                keys = ("guidance", "nfe", "class_accuracy", "frechet_distance")
+                cells = (COLUMNS[key][1].format(row[key]) for key in keys)
+                lines.append(f"| {config.name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def overview_of_points(configs: list[ModelConfig]) -> str:
+    """One line a data set of the plane: W2 at w = 1 by method and NFE, and what real data reaches."""
+    columns = [("flow-matching", 1), ("flow-matching", 8), ("flow-matching", 50), ("reflow", 1)]
+    columns.append(("meanflow", 1))
+    titles = [f"{METHODS[method].title}, NFE {nfe}" for method, nfe in columns]
+    lines = [f"| data | {' | '.join(titles)} | two real draws |", "|---" * 7 + "|"]
+    for data in dict.fromkeys(config.data for config in configs):
+        results = {config.method: config.results for config in configs if config.data == data}
+        cells = [w2_of(results[method], nfe) for method, nfe in columns]
+        cells.append(results["flow-matching"]["floor_wasserstein_2"])
+        lines.append(f"| {data} | " + " | ".join(f"{cell:.3f}" for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def w2_of(results: dict[str, Any], nfe: int) -> float:
+    """W2 at w = 1."""
+    rows = results["rows"]
+    (row,) = [row for row in rows if (row["nfe"], row["guidance"]) == (nfe, 1)]
+    return row["wasserstein_2"]
 
 
 def scale(measured: dict[str, Any]) -> list[str]:
@@ -134,6 +149,6 @@ def before(cost: dict[str, Any]) -> list[str]:
         for name, one in chain.items()
     )
     return [
-        f"Trained before it, by the recipes of their names: {names}. "
+        f"Trained before it: {names}. "
         f"All together {seen:,} samples in {hours:.2f} hours.\n"
     ]
