@@ -148,7 +148,4 @@ def before(cost: dict[str, Any]) -> list[str]:
         f"`{name}` ({one['images_seen']:,} samples, {one['hours']:.2f} hours)"
         for name, one in chain.items()
     )
-    return [
-        f"Trained before it: {names}. "
-        f"All together {seen:,} samples in {hours:.2f} hours.\n"
-    ]
+    return [f"Trained before it: {names}. All together {seen:,} samples in {hours:.2f} hours.\n"]

@@ -116,3 +116,21 @@ def velocity_error(model: Model, exact: Model, samples: Samples) -> float:
         for t, x in zip(path.times[:-1], path.states[:-1], strict=True)
     ]
     return torch.stack(errors).mean().sqrt().item()
+
+
+def crossings(states: Tensor) -> int:
+    """How many pairs of paths (k, n, 2), drawn as lines through their states, cross in the plane."""
+    a, b = (
+        states[:-1].double().transpose(0, 1),
+        states[1:].double().transpose(0, 1),
+    )  # (n, k - 1, 2)
+    a, b, c, d = a[:, None, :, None], b[:, None, :, None], a[None, :, None], b[None, :, None]
+    # Two pieces cross if the ends of each lie on different sides of the other.
+    met = (side_of(a, b, c) != side_of(a, b, d)) & (side_of(c, d, a) != side_of(c, d, b))
+    return int(torch.triu(met.flatten(2).any(2), diagonal=1).sum())
+
+
+def side_of(a: Tensor, b: Tensor, point: Tensor) -> Tensor:
+    """Whether a point lies left of the line from a to b."""
+    along, off = b - a, point - a
+    return along[..., 0] * off[..., 1] > along[..., 1] * off[..., 0]

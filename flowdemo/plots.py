@@ -186,3 +186,24 @@ def add_curve(figure: go.Figure, curve: Curve, key: str) -> None:
             hovertemplate=f"{curve.model}, w = {w:g}<br>%{{customdata[1]}}, NFE %{{x}}: %{{y:.4g}}"
             "<br>%{customdata[0]} samples<extra></extra>",
         )  # fmt: skip
+
+
+def heat_map(
+    values: np.ndarray, extent: float, point: tuple[float, float], title: str
+) -> go.Figure:
+    """Logarithms of a density (side, side) over [-extent, extent]^2, down to ten below the largest."""
+    middles = extent * ((np.arange(len(values)) + 0.5) * 2 / len(values) - 1)
+    top = float(np.nanmax(values))
+    figure = go.Figure()
+    figure.add_heatmap(
+        x=middles.round(3), y=middles.round(3), z=values.round(3), zmin=top - 10, zmax=top,
+        colorscale="Viridis", colorbar={"title": title, "thickness": 12},
+        hovertemplate="(%{x:.2f}, %{y:.2f}): %{z:.2f} nats<extra></extra>",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=[point[0]], y=[point[1]], mode="markers", hoverinfo="skip", showlegend=False,
+        marker={"size": 11, "color": "#D55E00", "symbol": "x", "line": {"width": 1, "color": "white"}},
+    )  # fmt: skip
+    figure.update_xaxes(range=[-extent, extent], constrain="domain")
+    figure.update_yaxes(range=[-extent, extent], scaleanchor="x", scaleratio=1, constrain="domain")
+    return styled(figure, 460)

@@ -5,7 +5,7 @@ from pathlib import Path
 import gradio as gr
 
 from flowdemo.settings import is_public
-from flowdemo.ui import api, compare_tab, generate_tab, text
+from flowdemo.ui import api, compare_tab, generate_tab, lab_api, lab_tab, text
 
 HERE = Path(__file__).parent
 # A system font: nothing is fetched from elsewhere.
@@ -18,13 +18,17 @@ THEME = gr.themes.Default(
 def build_app() -> gr.Blocks:
     """The tabs; every tab builds and wires itself."""
     with gr.Blocks(title=text.TITLE, analytics_enabled=False, delete_cache=(3600, 86400)) as demo:
-        gr.Markdown(f"# {text.TITLE}\n{text.INTRO}", elem_classes="fd-intro")
+        gr.Markdown(f"# {text.TITLE}")
+        gr.Markdown(text.INTRO, elem_classes="fd-intro")
         with gr.Tabs() as tabs:
             with gr.Tab("Generate", id="generate"):
                 generate_tab.build(demo)
             with gr.Tab("Compare", id="compare") as tab:
                 compare_tab.build(demo, tab, tabs)
+            with gr.Tab("2-D Lab", id="lab") as tab:
+                lab_tab.build(demo, tab, tabs)
         api.build()
+        lab_api.build()
     return demo.queue(max_size=20) if is_public() else demo
 
 
@@ -35,6 +39,7 @@ def launch(host: str | None = None, port: int | None = None, wait: bool = True) 
         server_name=host,
         server_port=port,
         prevent_thread_lock=not wait,
+        i18n=text.languages(),
         theme=THEME,
         css=(HERE / "style.css").read_text(),
         footer_links=["api"],

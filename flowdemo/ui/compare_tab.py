@@ -38,7 +38,7 @@ def build(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs) -> None:
             link, made = files_and_link()
             left, right, slider = a_and_b()
     panels = quality_panels()
-    with gr.Accordion("What am I seeing?", open=False):
+    with gr.Accordion(text.WHAT, open=False):
         gr.Markdown(text.EXPLAIN_COMPARE)
     with gr.Accordion("Inversion: a digit back to noise", open=False, elem_id="c-invert"):
         invert_tab.build()

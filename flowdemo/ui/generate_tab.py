@@ -36,7 +36,7 @@ def build(demo: gr.Blocks) -> None:
             numbers, link, made = side(view)
         with gr.Column(scale=9, min_width=300, elem_classes="fd-plots"), gr.Row():
             trajectories, caption, rates = plots(view)
-    with gr.Accordion("What am I seeing?", open=False):
+    with gr.Accordion(text.WHAT, open=False):
         gr.Markdown(text.EXPLAIN)
     shown = (picture, film, numbers, trajectories, rates, link, caption)
     results = Results(start.status, *shown, made)

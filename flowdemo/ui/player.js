@@ -2,19 +2,20 @@
 // shown: between two of them a film keeps the earlier one.
 const find = (name) => element.querySelector(".fd-" + name);
 const films = find("films"), time = find("time"), play = find("play"), read = find("read");
-let rows = [], times = [], at = 0, timer = null;
+const layers = find("layers"), boxes = [...layers.querySelectorAll("[type=checkbox]")];
+let rows = [], times = [], at = 0, timer = null, chosen = false;
 
 function bytes(text) {
   return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 }
 
 function load() {
+  element.querySelector(".fd-player").hidden = !props.value;
   if (!props.value) return;
   stop();
   rows = JSON.parse(props.value).films;
   rows.forEach((film) => {
-    const raw = bytes(film.data);
-    film.data = film.kind === "points" ? new Float32Array(raw.buffer) : raw;
+    if (film.kind === "points") decode(film); else film.data = bytes(film.data);
   });
   times = [...new Set(rows.flatMap((film) => film.times))].sort((a, b) => a - b);
   layOut();
@@ -40,21 +41,57 @@ function layOut() {
     canvas.setAttribute("aria-label", `${film.caption || "All samples"} at the chosen time, from noise to data`);
   });
   films.classList.toggle("fd-many", rows.length > 1);
-  films.classList.toggle("fd-points", rows.some((film) => film.kind === "points"));
+  const n = rows.length;
+  films.style.setProperty("--fd-columns", n === 4 ? 2 : n <= 3 ? n : n <= 6 ? 3 : 4);
+  const flat = rows.some((film) => film.kind === "points");
+  films.classList.toggle("fd-points", flat);
+  layers.hidden = !flat;
+  offerLayers();
+}
+
+// Only layers that some film has; until somebody chooses, those that the films ask for are on.
+function offerLayers() {
+  const has = (name) => rows.some((film) => film[name]);
+  const there = { points: true, paths: true, states: true, real: has("real"), field: has("field") };
+  boxes.forEach((box) => {
+    box.parentElement.hidden = !there[box.value];
+    if (!chosen) box.checked = (rows[0].layers || ["points"]).includes(box.value);
+  });
+  [...find("shade").options].forEach((option) => {
+    option.hidden = option.disabled = option.value === "data" ? !has("real") : option.value === "error" && !has("error");
+    if (option.hidden && option.selected) find("shade").value = "";
+  });
+}
+
+function picked() {
+  const on = Object.fromEntries(boxes.map((box) => [box.value, box.checked && !box.parentElement.hidden]));
+  return { ...on, shade: find("shade").value, end: Number(find("end").value) };
 }
 
 function show(k) {
   if (!rows.length) return;
+  const began = performance.now(), on = picked();
   at = Math.max(0, Math.min(times.length - 1, k));
   time.value = at;
   rows.forEach((film, i) => {
     film.at = film.times.findLastIndex((t) => t <= times[at]);
     const canvas = films.children[i].lastChild;
-    if (film.kind === "points") drawPoints(canvas, film); else drawImages(canvas, film);
+    if (film.kind === "points") drawPoints(canvas, film, on); else drawImages(canvas, film);
   });
   const one = rows.length === 1 ? ` · state ${rows[0].numbers[rows[0].at]} of ${rows[0].states - 1}` : "";
   read.textContent = `t = ${times[at].toFixed(2)}${one}`;
   time.setAttribute("aria-valuetext", read.textContent);
+  sayUntil(on);
+  films.dataset.ms = (performance.now() - began).toFixed(2);
+}
+
+// From when until when the arrows of a MeanFlow film average.
+function sayUntil(on) {
+  const film = rows.find((row) => row.field && row.field.ends > 1);
+  find("ends").hidden = !film || !on.field;
+  if (!film) return;
+  const from = nearest(film.field.times, times[at]), last = film.field.times - 1;
+  find("until").textContent = `t = ${(from / last).toFixed(1)} → s = ${(Math.max(from, on.end) / last).toFixed(1)}`;
 }
 
 function drawImages(canvas, film) {
@@ -73,24 +110,6 @@ function drawImages(canvas, film) {
       tile.data[4 * p + 3] = 255;
     }
     context.putImageData(tile, (i % columns) * (width + 1), Math.floor(i / columns) * (height + 1));
-  }
-}
-
-function drawPoints(canvas, film) {
-  const side = 640, n = film.labels.length, half = side / 2;
-  canvas.width = canvas.height = side;
-  const context = canvas.getContext("2d");
-  context.strokeStyle = "rgba(128,128,128,0.35)";
-  context.beginPath();
-  context.moveTo(half, 0); context.lineTo(half, side);
-  context.moveTo(0, half); context.lineTo(side, half);
-  context.stroke();
-  for (let i = 0; i < n; i++) {
-    const x = film.data[2 * (film.at * n + i)], y = film.data[2 * (film.at * n + i) + 1];
-    context.fillStyle = film.colours[film.labels[i] % film.colours.length];
-    context.beginPath();
-    context.arc(half * (1 + x / film.extent), half * (1 - y / film.extent), 4, 0, 7);
-    context.fill();
   }
 }
 
@@ -120,6 +139,7 @@ function start() {
 play.addEventListener("click", () => (timer ? stop() : start()));
 find("back").addEventListener("click", () => { stop(); show(at - 1); });
 find("next").addEventListener("click", () => { stop(); show(at + 1); });
+layers.addEventListener("input", () => { chosen = true; show(at); });
 time.addEventListener("input", () => { stop(); show(Number(time.value)); });
 watch("value", load);
 load();

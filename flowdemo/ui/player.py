@@ -21,7 +21,7 @@ def player(value: str, elem_id: str) -> gr.HTML:
     return gr.HTML(
         value=value,
         html_template=(HERE / "player.html").read_text(),
-        js_on_load=(HERE / "player.js").read_text(),
+        js_on_load="\n".join((HERE / name).read_text() for name in ("points.js", "player.js")),
         elem_id=elem_id,
     )
 
@@ -38,11 +38,12 @@ def film(
     colour: str = "",
     max_bytes: int = MAX_BYTES,
     extent: float | None = None,
+    layers: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The states of a run: pixels as bytes, points as floats, both base64; thinned where too many.
 
     `columns` of images a line; a caption with the colour of its method stands above; points are drawn
-    within +-`extent`, else as far as the states go.
+    within +-`extent`, else as far as the states go, over what `points.js` knows of as `layers`.
     """
     states, times = samples.trajectory.states, samples.trajectory.times
     frame_bytes = states[0].numel() * (1 if samples.images is not None else 4)
@@ -60,7 +61,10 @@ def film(
         points = states[shown].numpy().astype("<f4")
         extent = extent or 1.08 * float(states.abs().max())
         content |= {"kind": "points", "extent": round(extent, 3)}
-        content |= {"colours": COLOURS, "data": encode(points)}
+        one = colour and len(samples.labels.unique()) == 1  # nothing to tell apart by colour
+        content |= {"colours": [colour] if one else COLOURS, "data": encode(points)} | (
+            layers or {}
+        )
     else:
         n, channels, height, width = samples.images.shape
         pixels = np.stack([to_bytes(states[k]) for k in shown])

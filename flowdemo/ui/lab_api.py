@@ -1,0 +1,139 @@
+"""The HTTP endpoints of the 2-D Lab: what a client trains is that client's alone."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from flowdemo import checkpoints, exports
+from flowdemo.data import OWN
+from flowdemo.data.own import fitted, parse_points
+from flowdemo.lab import distance, floor
+from flowdemo.sampling import parse_label, sample
+from flowdemo.settings import max_evaluations
+from flowdemo.ui.events import LANE
+from flowdemo.ui.lab import EXACT, MAX_POINTS, Desk, models_here, source_of
+from flowdemo.ui.lab_train import train
+from flowdemo.ui.lab_train_tab import TRAIN, wish_of
+from flowdemo.ui.work import TIMED, fresh_folder, spoken
+
+
+def build() -> None:
+    """Hidden components behind `/lab_train` and `/lab_sample`; the desk is the client's session."""
+    desk = gr.State(Desk())
+    with gr.Column(visible=False):
+        asked = [
+            gr.Textbox("moons", label="data"),
+            gr.Textbox("flow-matching", label="method"),
+            gr.Textbox("linear", label="path"),
+            gr.Textbox("independent", label="coupling"),
+            gr.Textbox("uniform", label="times"),
+            gr.Textbox("squared", label="loss"),
+            gr.Number(1500, precision=0, label="steps"),
+            gr.Number(0, precision=0, label="seed"),
+            gr.Textbox("", label="points"),
+        ]
+        files, numbers = gr.File(file_count="multiple"), gr.JSON()
+        gr.Button().click(
+            lab_train, [desk, *asked], [files, numbers], api_name="lab_train", **TRAIN
+        )
+        wanted = [
+            gr.Textbox("moons", label="data"),
+            gr.Textbox("", label="model"),
+            gr.Number(500, precision=0, label="n"),
+            gr.Textbox("any", label="label"),
+            gr.Number(1.0, label="guidance"),
+            gr.Textbox("", label="solver"),
+            gr.Number(0, precision=0, label="steps"),
+            gr.Number(0, precision=0, label="seed"),
+        ]
+        gr.Button().click(
+            lab_sample, [desk, *wanted], [files, numbers], api_name="lab_sample", **LANE
+        )
+
+
+def lab_train(
+    desk: Desk,
+    data: str = "moons",
+    method: str = "flow-matching",
+    path: str = "linear",
+    coupling: str = "independent",
+    times: str = "uniform",
+    loss: str = "squared",
+    steps: int = 1500,
+    seed: int = 0,
+    points: str = "",
+) -> tuple[list[str], dict[str, Any]]:
+    """Trains a small network on a set of the plane, or on `points`, the text of a CSV table.
+
+    Files: the checkpoint and `curve.csv` (step, loss, W2). Numbers: the model's title for
+    `/lab_sample`, loss, W2 with that of two real draws, and cost. Reflow learns from this client's
+    last flow.
+    """
+    with spoken():
+        if points:
+            desk.points, data = fitted(parse_points(points)), OWN
+        wish = wish_of((data, method, path, coupling, times, loss, steps, seed))
+        *_, last = train(wish, desk)
+        title, folder = list(desk.runs)[-1], fresh_folder()
+        checkpoints.save(desk.runs[title], folder)
+    write_curve(folder / "curve.csv", last.curve)
+    numbers = {
+        "title": title,
+        "loss": last.curve.losses[-1][1],
+        "wasserstein_2": last.curve.distances[-1][1],
+        "floor_wasserstein_2": last.curve.floor,
+    }
+    cost = desk.runs[title].config.training
+    numbers |= {key: cost[key] for key in ("images_seen", "hours")}
+    return [str(file) for file in sorted(folder.iterdir())], numbers
+
+
+def write_curve(file: Path, curve: Any) -> None:
+    """Step, loss and W2 of a run."""
+    with file.open("w", newline="") as out:
+        table = csv.writer(out)
+        table.writerow(["step", "loss", "wasserstein_2"])
+        for (step, loss), (_, w2) in zip(curve.losses, curve.distances, strict=True):
+            table.writerow([step, loss, w2])
+
+
+def lab_sample(
+    desk: Desk,
+    data: str = "moons",
+    model: str = "",
+    n: int = 500,
+    label: str = "any",
+    guidance: float = 1.0,
+    solver: str = "",
+    steps: int = 0,
+    seed: int = 0,
+) -> tuple[list[str], dict[str, Any]]:
+    """Points of one model of the plane: a checkpoint, "exact velocity", or a title of `/lab_train`.
+
+    An empty model is this client's last one, else the exact velocity; an empty solver and 0 steps are
+    the model's own. Files (PNG, GIF, WebP, NPZ, JSON), and the numbers of the run.
+    """
+    with spoken():
+        models, source = models_here(data, desk), source_of(data, desk)
+        own = [title for title in desk.runs if title in models]
+        title = model or (own[-1] if own else EXACT)
+        if title not in models:
+            raise ValueError(f"no model '{title}' of {data}; there are: {', '.join(models)}")
+        if not 1 <= int(n or 0) <= MAX_POINTS:
+            raise ValueError(f"n must lie in [1, {MAX_POINTS}], not {n}")
+        chosen = models[title]
+        labels = parse_label(label or "any", chosen.config.classes)
+        how = {"solver": solver or None, "steps": steps or None, "seed": int(seed or 0)}
+        limit = {"max_evaluations": max_evaluations("points")}
+        with TIMED:
+            samples = sample(chosen, int(n), labels, float(guidance or 0), **how, **limit)
+        numbers = {
+            "model": title,
+            "nfe": samples.nfe,
+            "seconds": samples.seconds,
+            "wasserstein_2": distance(source, samples),
+            "floor_wasserstein_2": floor(source, samples),
+        }
+        return exports.export_all(samples, fresh_folder(), chosen.name), numbers

@@ -1,0 +1,150 @@
+"""The layout and the wiring of the 2-D Lab."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from flowdemo.data import DATASETS
+from flowdemo.recipe import FIXED
+from flowdemo.ui import lab_look_tab, lab_text, lab_train_tab, text
+from flowdemo.ui.controls import Start, start
+from flowdemo.ui.events import LANE, PRIVATE, QUICK, Components, randomized, stop_run
+from flowdemo.ui.generate import ANY
+from flowdemo.ui.lab import MAX_POINTS, Desk, titles
+from flowdemo.ui.lab_events import (
+    choose_data,
+    open_link,
+    opened,
+    press,
+    press_linked,
+    take_drawing,
+    take_table,
+)
+from flowdemo.ui.player import player
+from flowdemo.ui.work import Switch
+
+FIRST = "moons"
+
+
+@dataclass(frozen=True)
+class Controls(Components):
+    """The components, in the order of `Asked`."""
+
+    data: gr.Radio
+    shown: gr.CheckboxGroup
+    n: gr.Slider
+    label: gr.Radio
+    guidance: gr.Slider
+    solver: gr.Dropdown
+    steps: gr.Slider
+    seed: gr.Number
+
+
+@dataclass(frozen=True)
+class Own(Components):
+    """Where one's own points come from."""
+
+    box: gr.Column
+    pad: gr.Sketchpad
+    take_drawing: gr.Button
+    file: gr.File
+    table: gr.Textbox
+    take_table: gr.Button
+
+
+def build(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs) -> None:
+    """The tab; its first films are made when it is first opened."""
+    desk = gr.State(Desk())
+    with gr.Row(elem_classes="fd-main fd-two"):
+        with gr.Column(scale=3, min_width=270, elem_classes="fd-controls"):
+            controls, own = layout_controls()
+            begin = start("Show", "l-")
+        with gr.Column(scale=6, min_width=300, elem_classes="fd-results"):
+            gr.Markdown(lab_text.LAB, elem_classes="fd-caption")
+            films = player("", "l-player")
+            table = gr.HTML("", elem_id="l-table", elem_classes="fd-scroll")
+            link = gr.HTML("", elem_id="l-link")
+    with gr.Accordion(text.WHAT, open=False):
+        gr.Markdown(lab_text.EXPLAIN_LAB)
+    results = [begin.status, films, table, link]
+    rerun = wire(demo, (tab, tabs), desk, controls, own, begin, results)
+    with gr.Tabs(elem_id="l-more"):
+        with gr.Tab("Train live"):
+            lab_train_tab.build(desk, controls.data, controls.shown, rerun)
+        lab_look_tab.build(desk, controls.data)
+
+
+def layout_controls() -> tuple[Controls, Own]:
+    """Data, one's own points, and what all panels share."""
+    info = DATASETS[FIRST]
+    sets = [(d.title, name) for name, d in DATASETS.items() if not d.is_image]
+    data = gr.Radio(sets, value=FIRST, label="Data", elem_id="l-data")
+    own = layout_own()
+    known = titles(FIRST, Desk())
+    shown = gr.CheckboxGroup(known, value=known[:4], label="Models", elem_id="l-shown")
+    label = gr.Radio([ANY, "all", *info.classes], value=ANY, label="Class", elem_id="l-label")
+    guidance = gr.Slider(1, 4, 1, step=0.1, label="CFG weight", elem_id="l-guidance")
+    solver = gr.Dropdown(
+        list(FIXED), value="euler", label="Solver of velocities", elem_id="l-solver"
+    )
+    steps = gr.Slider(1, 100, 20, step=1, precision=0, label="Steps", elem_id="l-steps")
+    n = gr.Slider(10, MAX_POINTS, 500, step=10, precision=0, label="Points", elem_id="l-n")
+    seed = gr.Number(42, label="Seed", precision=0, minimum=0, elem_id="l-seed")
+    return Controls(data, shown, n, label, guidance, solver, steps, seed), own
+
+
+def layout_own() -> Own:
+    """A pad to draw on, and a table to bring."""
+    with gr.Column(visible=False, elem_id="l-own") as box:
+        pad = gr.Sketchpad(
+            label="Draw where the data shall lie", type="pil", image_mode="RGBA",
+            canvas_size=(280, 280), brush=gr.Brush(default_size=10, colors=["#0072B2"]),
+            layers=False, sources=(), elem_id="l-pad",
+        )  # fmt: skip
+        draw = gr.Button("Take the drawing", size="sm", elem_id="l-take-drawing")
+        file = gr.File(label="A CSV file", file_types=[".csv", ".txt"], height=90, elem_id="l-file")
+        table = gr.Textbox(
+            label="or its text", info=lab_text.TABLE_HELP, lines=3, max_lines=6, elem_id="l-csv"
+        )
+        take = gr.Button("Take the table", size="sm", elem_id="l-take-table")
+    return Own(box, pad, draw, file, table, take)
+
+
+def wire(
+    demo: gr.Blocks,
+    place: Any,
+    desk: gr.State,
+    controls: Controls,
+    own: Own,
+    begin: Start,
+    results: list[Any],
+) -> Any:
+    """What happens when something is pressed, chosen or opened; returns how to run once more."""
+    (tab, tabs), values, switch = place, controls.all, gr.State(Switch())
+    waiting = {"show_progress_on": begin.status, **PRIVATE, **LANE}
+
+    def rerun(event: Any) -> None:
+        event.success(press, [switch, desk, *values], results, **waiting)
+
+    pressed = begin.go.click(
+        randomized, [switch, begin.randomize, controls.seed], controls.seed, **QUICK
+    )
+    rerun(pressed)
+    offered = [own.box, controls.shown, controls.label, controls.guidance]
+    rerun(controls.data.input(choose_data, [switch, desk, controls.data], offered, **QUICK))
+    for button, take, given in (
+        (own.take_drawing, take_drawing, [own.pad]),
+        (own.take_table, take_table, [own.file, own.table]),
+    ):
+        rerun(button.click(take, [switch, desk, *given], begin.status, **QUICK))
+    for control in (*values[1:],):
+        control.input(
+            press, [switch, desk, *values], results, trigger_mode="always_last",
+            show_progress="hidden", **PRIVATE, **LANE,
+        )  # fmt: skip
+    tab.select(opened, [switch, desk, *values], results, **waiting)
+    linked = demo.load(open_link, None, [own.box, *values, begin.status, tabs], **PRIVATE)
+    linked.success(press_linked, [switch, desk, *values], results, **waiting)
+    begin.stop.click(stop_run, switch, begin.status, **QUICK)
+    return rerun
