@@ -4,7 +4,8 @@
 
 leaves in `flowdemo/pretrained/evaluation/mnist/` the classifier, the mean and covariance of its
 features on the test set, the plane of the first two principal components with projected test images,
-and `report.json` with its accuracy and the floor of the Frechet distance.
+features and components of some training images (`nearest.py`), and `report.json` with its accuracy
+and the floor of the Frechet distance.
 """
 
 import json
@@ -20,6 +21,7 @@ from flowdemo.couplings import Batch
 from flowdemo.data import dataset, pixels_of
 from flowdemo.evaluation.classifier import FOLDER, Classifier, Judge
 from flowdemo.evaluation.metrics import frechet_distance, moments
+from flowdemo.evaluation.nearest import FILE, gallery_of
 from flowdemo.files import save_tensors, write_folder
 from flowdemo.recipe import Schedule
 from flowdemo.training.trainer import Progress, optimise, start
@@ -74,7 +76,8 @@ def write(data: str, net: Classifier, folder: Path) -> None:
     """Everything that ships about the data set."""
     train_pixels, train_labels = pixels_of(data, "train")
     pixels, labels = pixels_of(data, "test")
-    look = Judge(net, torch.empty(0), torch.empty(0)).look
+    referee = Judge(net, torch.empty(0), torch.empty(0))
+    look = referee.look
     features, predicted = look(pixels)
     mean, covariance = moments(features)
     n = len(pixels)  # the floor: as many training images against the test set
@@ -91,6 +94,7 @@ def write(data: str, net: Classifier, folder: Path) -> None:
         save_tensors(weights, draft / "classifier.safetensors")
         save_tensors({"mean": mean, "covariance": covariance}, draft / "statistics.safetensors")
         save_tensors(plane_of(pixels, labels), draft / "plane.safetensors")
+        save_tensors(gallery_of(train_pixels, referee), draft / FILE)
         (draft / "report.json").write_text(json.dumps(report, indent=1) + "\n")
 
     write_folder(folder, write_all)

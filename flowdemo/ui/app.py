@@ -5,7 +5,7 @@ from pathlib import Path
 import gradio as gr
 
 from flowdemo.settings import is_public
-from flowdemo.ui import api, compare_tab, generate_tab, lab_api, lab_tab, text
+from flowdemo.ui import api, compare_tab, generate_tab, lab_api, lab_tab, text, tour_tab
 
 HERE = Path(__file__).parent
 # A system font: nothing is fetched from elsewhere.
@@ -21,12 +21,15 @@ def build_app() -> gr.Blocks:
         gr.Markdown(f"# {text.TITLE}")
         gr.Markdown(text.INTRO, elem_classes="fd-intro")
         with gr.Tabs() as tabs:
-            with gr.Tab("Generate", id="generate"):
+            with gr.Tab(text.GENERATE_TAB, id="generate", elem_id="tab-generate"):
                 generate_tab.build(demo)
-            with gr.Tab("Compare", id="compare") as tab:
+            with gr.Tab(text.COMPARE_TAB, id="compare", elem_id="tab-compare") as tab:
                 compare_tab.build(demo, tab, tabs)
-            with gr.Tab("2-D Lab", id="lab") as tab:
+            with gr.Tab(text.LAB_TAB, id="lab", elem_id="tab-lab") as tab:
                 lab_tab.build(demo, tab, tabs)
+            with gr.Tab(text.TOUR_TAB, id="tour", elem_id="tab-tour") as tab:
+                tour_tab.build(tab, tabs)
+        demo.load(None, None, None, js=(HERE / "hide.js").read_text(), api_visibility="private")
         api.build()
         lab_api.build()
     return demo.queue(max_size=20) if is_public() else demo

@@ -27,6 +27,7 @@ from flowdemo.sampling import (
 )
 from flowdemo.settings import max_evaluations
 from flowdemo.ui import text
+from flowdemo.ui.near import Near, near
 from flowdemo.ui.player import film, payload
 from flowdemo.ui.work import TIMED, in_background, yielding
 
@@ -60,6 +61,7 @@ class View:
     rates: Figure
     link: str
     caption: str
+    near: Near | None
 
 
 @lru_cache(maxsize=8)
@@ -136,6 +138,7 @@ def view_of(model: Model, choice: Choice, samples: Samples) -> View:
         ),
         link=link(choice, samples),
         caption=text.PLANE_IMAGES if is_image(model) else text.PLANE_POINTS,
+        near=near(model, samples),
     )
 
 

@@ -24,6 +24,7 @@ from flowdemo.ui.generate import (
     numbers,
     run,
 )
+from flowdemo.ui.near import Near
 from flowdemo.ui.work import Stopped, Switch, fresh_folder, spoken
 
 
@@ -39,6 +40,9 @@ class Results(Components):
     rates: gr.Plot
     link: gr.HTML
     caption: gr.Markdown
+    near_box: gr.Accordion
+    near: gr.Image
+    near_words: gr.Markdown
     made: gr.State
 
 
@@ -88,8 +92,15 @@ def fields(view: View) -> list[Any]:
     """A view in the order of the results."""
     return [
         text.IDLE, view.picture, view.film, view.numbers, view.trajectories, view.rates, view.link,
-        view.caption, view.samples,
+        view.caption, *near_fields(view.near), view.samples,
     ]  # fmt: skip
+
+
+def near_fields(near: Near | None) -> list[Any]:
+    """Box, picture and words of the nearest real images."""
+    if near is None:
+        return [gr.update(visible=False), None, ""]
+    return [gr.update(visible=True), near.picture, near.words]
 
 
 def choice_of(values: tuple[Any, ...]) -> Choice:

@@ -1,7 +1,7 @@
 """The 2-D Lab: the exact velocity and learnt ones side by side from the same noise."""
 
 import html
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -24,7 +24,7 @@ from flowdemo.ui.work import TIMED, in_background, yielding
 EXACT = "exact velocity"
 REAL, MARGIN = 600, 1.15  # real points behind a film, and room around them
 MAX_POINTS, FOLLOWED = 1000, 100  # points a panel, and those whose straightness is measured
-Watch = Any
+Watch = Callable[[int], None]
 
 
 @dataclass
@@ -100,7 +100,7 @@ def run(asked: Asked, desk: Desk, wanted: Wanted = lambda: True) -> Iterator[str
     shown = [title for title in asked.shown if title in models] or list(models)[:4]
     panels: list[Panel] = []
     for title in shown:
-        for progress in in_background(partial(draw, models[title], title, asked), wanted):
+        for progress in in_background(partial(panel_of, models[title], title, asked), wanted):
             if isinstance(progress, int):
                 yield f"{title} ..."
         panels.append(progress)
@@ -114,7 +114,7 @@ def run(asked: Asked, desk: Desk, wanted: Wanted = lambda: True) -> Iterator[str
         yield View(None, table(panels, floor), list(panels))
 
 
-def draw(model: Model, title: str, asked: Asked, watch: Watch) -> Panel:
+def panel_of(model: Model, title: str, asked: Asked, watch: Watch = lambda rows: None) -> Panel:
     """The samples of one panel: a MeanFlow network by its own step, others by the chosen solver."""
     solver = AVERAGE if AVERAGE in model.solvers else asked.solver
     low, high = model.config.guidance
@@ -150,11 +150,17 @@ def exact_for(source: Source, model: Model) -> Model:
     return source.exact(model.config.path)
 
 
-def films(source: Source, asked: Asked, panels: list[Panel]) -> str:
-    """All panels for the one player."""
+def films(
+    source: Source,
+    asked: Asked,
+    panels: list[Panel],
+    on: Sequence[str] = ("points", "paths", "real"),
+    play: bool = False,
+) -> str:
+    """All panels for the one player, with the layers that are on at first."""
     real = source.draw(REAL, 1)[0]
     extent = MARGIN * max(real.abs().max().item(), 3.0)
-    behind = {"layers": ["points", "paths", "real"], "real": encode(real.numpy())}
+    behind = {"layers": on, "real": encode(real.numpy())}
     fields = fields_of(source, asked, panels, extent)
     return payload(
         *(
@@ -166,7 +172,8 @@ def films(source: Source, asked: Asked, panels: list[Panel]) -> str:
                 layers=behind | layers,
             )
             for panel, layers in zip(panels, fields, strict=True)
-        )
+        ),
+        play=play,
     )
 
 

@@ -50,7 +50,8 @@ def two_kinds(data: str, desk: Desk, path: str, coupling: str, seed: int) -> Loo
     )
     marginal = replace(marginal, labels=batch.label, trajectory=shown)
     words = (
-        f"Of {LINES * (LINES - 1) // 2} pairs of conditional paths {crossings(states)} cross in the plane; "
+        f"Of {LINES * (LINES - 1) // 2} pairs of conditional paths {crossings(states)} cross in the "
+        "plane; "
         f"of the marginal trajectories {crossings(shown.states)} do, and those at different times: a "
         "velocity field has one direction at each point and time."
     )

@@ -13,7 +13,8 @@ function load() {
   element.querySelector(".fd-player").hidden = !props.value;
   if (!props.value) return;
   stop();
-  rows = JSON.parse(props.value).films;
+  const value = JSON.parse(props.value);
+  rows = value.films;
   rows.forEach((film) => {
     if (film.kind === "points") decode(film); else film.data = bytes(film.data);
   });
@@ -21,6 +22,7 @@ function load() {
   layOut();
   time.max = times.length - 1;
   show(times.length - 1);
+  if (value.play && !window.matchMedia("(prefers-reduced-motion: reduce)").matches) start();
 }
 
 function layOut() {

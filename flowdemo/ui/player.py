@@ -26,9 +26,9 @@ def player(value: str, elem_id: str) -> gr.HTML:
     )
 
 
-def payload(*films: dict[str, Any]) -> str:
-    """One or several films as the JSON that the player reads."""
-    return json.dumps({"films": films})
+def payload(*films: dict[str, Any], play: bool = False) -> str:
+    """One or several films as the JSON that the player reads; with `play` they start by themselves."""
+    return json.dumps({"films": films, "play": play})
 
 
 def film(

@@ -23,9 +23,13 @@ INTRO = both(
     "**From noise to data, three ways.** Flow matching follows a learnt velocity in many small steps, "
     "reflow straightens its paths so that few suffice, MeanFlow jumps in a single evaluation. "
     "Same noise, same class, your choice of guidance and solver.",
-    "**从噪声到数据的三种走法。**流匹配(flow matching)沿学到的速度走许多小步;reflow 把路径拉直,几步就够;"
+    "**从噪声到数据的三种走法**。流匹配(flow matching)沿学到的速度走许多小步;reflow 把路径拉直,几步就够;"
     "MeanFlow 只用一次网络评估就跳到终点。噪声相同、类别相同,引导权重和求解器由你选择。",
 )
+GENERATE_TAB = both("tab-generate", "Generate", "生成")
+COMPARE_TAB = both("tab-compare", "Compare", "比较")
+LAB_TAB = both("tab-lab", "2-D Lab", "二维实验室")
+TOUR_TAB = both("tab-tour", "Guided tour", "导览")
 METHOD_HINTS = {
     "flow-matching": both(
         "hint-flow-matching",
@@ -64,8 +68,9 @@ RATES = both(
     "How fast the samples move and how sharply they turn: a straight flow has constant speed, no turns.",
     "样本走得多快、转弯多急:笔直的流速度恒定、从不转弯。",
 )
-NEAREST = both(
-    "nearest",
+NEAREST = both("nearest", "Nearest real images", "最近的真实图像")
+EXPLAIN_NEAREST = both(
+    "explain-nearest",
     "Under each sample the nearest of 4,000 training images in the classifier's features, redrawn from 64 "
     "principal components (a little blurred): copies would be seen.",
     "每个样本下面是分类器特征空间中最近的训练图像(取自 4,000 张,由 64 个主成分重画,因此略模糊):若是抄袭,一看便知。",

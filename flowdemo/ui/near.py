@@ -1,0 +1,45 @@
+"""Samples over the nearest real images."""
+
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from flowdemo.evaluation.classifier import judge
+from flowdemo.evaluation.nearest import gallery
+from flowdemo.exports import image_grid
+from flowdemo.model import Model
+from flowdemo.sampling import Samples
+
+COLUMNS = 8
+
+
+@dataclass(frozen=True)
+class Near:
+    """Lines of samples, each over a line of their nearest real images, and how near they are."""
+
+    picture: Image.Image
+    words: str
+
+
+def near(model: Model, samples: Samples) -> Near | None:
+    """The first two lines of samples; None where no real images ship."""
+    real, referee = gallery(model.config.data), judge(model.config.data)
+    if real is None or referee is None:
+        return None
+    made = samples.images[: 2 * COLUMNS]
+    rows, distance = real.nearest(referee.look(made)[0])
+    lines = []
+    for above, below in zip(made.split(COLUMNS), real.redrawn(rows).split(COLUMNS), strict=True):
+        lines += [padded(above), padded(below)]
+    words = (
+        f"Feature distance to the nearest: median {distance.median():.2f}, smallest "
+        f"{distance.min():.2f}; of a real image to the nearest other one: median {real.typical:.2f}."
+    )
+    return Near(image_grid(torch.cat(lines), columns=COLUMNS), words)
+
+
+def padded(images: Tensor) -> Tensor:
+    """The images with black ones behind, so that they fill a line."""
+    return torch.cat([images, images.new_zeros(COLUMNS - len(images), *images.shape[1:])])
