@@ -133,7 +133,7 @@ class Recipe(Schedule):
         if (self.method == "meanflow") != self.net.end_time:
             raise ValueError("meanflow, and nothing else, needs a net with 'end_time'")
         if self.method == "meanflow" and (self.share_start or self.power):
-            raise ValueError("meanflow takes 'share_start' and 'power' in 'meanflow'")
+            raise ValueError("meanflow takes 'meanflow.share_start' and 'meanflow.power'")
         if self.method == "reflow" and self.coupling != "independent":
             raise ValueError("reflow's 'pairs' are its coupling")
         if self.method == "flow-matching" and (self.teacher or self.net.guidance):

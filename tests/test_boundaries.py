@@ -11,9 +11,9 @@ import plotly
 import pytest
 
 import flowdemo
-from flowdemo.recipe import MethodName
 from flowdemo.methods import METHODS
 from flowdemo.plots import METHOD_COLOURS
+from flowdemo.recipe import MethodName
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "flowdemo"

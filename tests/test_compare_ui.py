@@ -8,7 +8,7 @@ import gradio as gr
 import pytest
 
 from flowdemo.checkpoints import load, save
-from flowdemo.ui import adder, compare_events
+from flowdemo.ui import adder, compare_events, text
 from flowdemo.ui import compare as compare_engine
 from flowdemo.ui.compare import (
     Comparison,
@@ -88,7 +88,7 @@ def test_an_error_leaves_no_progress_behind():
         patch.setattr(compare_engine, "max_evaluations", lambda kind: 51_000)
         for state in states:
             seen.append(state)
-    assert seen[-1][0] == "Ready."
+    assert seen[-1][0] == text.IDLE
     assert any(isinstance(state[-1], list) for state in seen)  # the first row had come
 
 

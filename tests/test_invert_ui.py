@@ -11,7 +11,7 @@ from PIL import Image
 from flowdemo.checkpoints import load
 from flowdemo.exports import image_grid
 from flowdemo.sampling import sample
-from flowdemo.ui import invert_tab
+from flowdemo.ui import invert_tab, text
 from flowdemo.ui.invert import WAY, Trip, example, run
 from flowdemo.ui.work import Stopped, Switch
 
@@ -60,7 +60,7 @@ def test_nothing_drawn_is_a_message():
     values = ["mnist-reflow", "as seen", 1.0, "mnist-reflow", "as seen", 1.0, 1]
     for empty in (None, pad):
         states = invert_tab.travel_for(Switch(), empty, *values)
-        assert next(states)[0] == "Ready."  # no progress of a trip that failed
+        assert next(states)[0] == text.IDLE  # no progress of a trip that failed
         with pytest.raises(gr.Error, match="draw a digit"):
             next(states)
 

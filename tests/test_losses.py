@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from flowdemo.recipe import MeanFlowOptions, Recipe
 from flowdemo.couplings import Batch
 from flowdemo.guidance import guided_velocity
 from flowdemo.ideal import data_velocity
@@ -13,6 +12,7 @@ from flowdemo.methods import METHODS
 from flowdemo.methods.flow_matching import FlowMatching
 from flowdemo.methods.meanflow import MeanFlow
 from flowdemo.paths import PATHS, cosine, linear
+from flowdemo.recipe import MeanFlowOptions, Recipe
 from flowdemo.solvers import SOLVERS
 from flowdemo.times import TIMES, intervals, uniform, with_start
 

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from flowdemo.recipe import MeanFlowOptions
 from flowdemo.couplings import Batch
 from flowdemo.methods.meanflow import MeanFlow
 from flowdemo.paths import linear
+from flowdemo.recipe import MeanFlowOptions
 from flowdemo.times import uniform
 from tests.conftest import make_model
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from flowdemo.data import DATASETS, points_of
+from flowdemo.data import DATASETS, OWN, points_of
 from flowdemo.data.toys import TOYS
 
 N = 20_000
@@ -23,7 +23,7 @@ def test_points_are_finite_reproducible_and_of_equally_likely_classes(name):
 
 
 def test_every_toy_is_a_data_set_and_the_other_way_round():
-    assert set(TOYS) == {name for name, info in DATASETS.items() if not info.is_image}
+    assert {*TOYS, OWN} == {name for name, info in DATASETS.items() if not info.is_image}
 
 
 def polar(name):

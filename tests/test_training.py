@@ -16,11 +16,11 @@ from safetensors import safe_open
 from flowdemo import checkpoints
 from flowdemo.cards import before
 from flowdemo.checkpoints import load
-from flowdemo.recipe import MLPConfig, Recipe
 from flowdemo.couplings import Batch, drop_labels, independent, reflow_pairs
 from flowdemo.data import DATASETS, points_of
 from flowdemo.evaluation.metrics import straightness, wasserstein_2
 from flowdemo.noise import noise
+from flowdemo.recipe import MLPConfig, Recipe
 from flowdemo.sampling import sample
 from flowdemo.training import trainer
 from flowdemo.training.bundled import read_recipe, recipe_names

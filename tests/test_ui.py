@@ -218,7 +218,11 @@ def test_the_endpoints_are_the_promised_ones(server):
         "/generate": ["model", "n", "label", "guidance", "solver", "steps", "tolerance", "seed"],
         "/compare": ["spec", "n", "label", "seed"],
         "/models": [],
-    }
+        "/lab_train": [
+            "data", "method", "path", "coupling", "times", "loss", "steps", "seed", "points",
+        ],
+        "/lab_sample": ["data", "model", "n", "label", "guidance", "solver", "steps", "seed"],
+    }  # fmt: skip
     assert api["unnamed_endpoints"] == {}
 
 

@@ -15,8 +15,8 @@ from flowdemo.ui.generate import load
 from flowdemo.ui.work import spoken
 
 
-def build(data_name: str, data: gr.Radio, rows: gr.Textbox) -> None:
-    """Controls that write one more line; they offer what the chosen model offers."""
+def build(data_name: str, data: gr.Radio, rows: gr.Textbox) -> gr.Dropdown:
+    """Controls that write one more line; they offer what the chosen model offers. Returns the model."""
     names = names_of(data_name)
     offered = offer(names[0])
     model = gr.Dropdown(names, value=names[0], label="Model", elem_id="c-model")
@@ -29,6 +29,7 @@ def build(data_name: str, data: gr.Radio, rows: gr.Textbox) -> None:
     solver.input(steps_or_tolerance, solver, [steps, tolerance], **QUICK)
     add.click(with_row, [rows, model, solver, steps, tolerance, guidance], rows, **QUICK)
     data.change(models_offered, data, [model, solver, steps, guidance, tolerance], **QUICK)
+    return model
 
 
 def with_row(

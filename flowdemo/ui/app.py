@@ -21,8 +21,8 @@ def build_app() -> gr.Blocks:
         gr.Markdown(f"# {text.TITLE}")
         gr.Markdown(text.INTRO, elem_classes="fd-intro")
         with gr.Tabs() as tabs:
-            with gr.Tab(text.GENERATE_TAB, id="generate", elem_id="tab-generate"):
-                generate_tab.build(demo)
+            with gr.Tab(text.GENERATE_TAB, id="generate", elem_id="tab-generate") as tab:
+                generate_tab.build(demo, tab)
             with gr.Tab(text.COMPARE_TAB, id="compare", elem_id="tab-compare") as tab:
                 compare_tab.build(demo, tab, tabs)
             with gr.Tab(text.LAB_TAB, id="lab", elem_id="tab-lab") as tab:

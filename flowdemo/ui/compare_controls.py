@@ -10,8 +10,8 @@ from flowdemo.presets import PRESETS, preset
 from flowdemo.settings import is_public
 from flowdemo.ui import adder, text
 from flowdemo.ui.compare import Comparison, models_of
-from flowdemo.ui.controls import catalogue, title_of
-from flowdemo.ui.events import Components
+from flowdemo.ui.controls import catalogue, data_choices
+from flowdemo.ui.events import QUICK, Components
 from flowdemo.ui.generate import ALL, ANY
 
 
@@ -31,10 +31,9 @@ class Controls(Components):
         return [getattr(self, name) for name in Comparison.__dataclass_fields__]
 
 
-def build(first: Comparison, data_name: str) -> Controls:
+def build(first: Comparison, data_name: str, tab: gr.Tab) -> Controls:
     """Data, preset, rows, and what the rows share."""
-    choices = [(title_of(name), name) for name in catalogue()]
-    data = gr.Radio(choices, value=data_name, label="Data", elem_id="c-data")
+    data = gr.Radio(data_choices(catalogue()), value=data_name, label="Data", elem_id="c-data")
     preset = gr.Dropdown(
         list(PRESETS), value=next(iter(PRESETS)), label="Ready-made rows", elem_id="c-preset"
     )
@@ -42,12 +41,21 @@ def build(first: Comparison, data_name: str) -> Controls:
         first.rows, label="Rows", info=text.ROWS_HELP, lines=4, max_lines=16, elem_id="c-rows"
     )
     with gr.Accordion("Add a row", open=False, elem_id="c-add"):
-        adder.build(data_name, data, rows)
+        model = adder.build(data_name, data, rows)
+    tab.select(refresh, data, [data, model], **QUICK)
     label = gr.Radio(classes_of(data_name), value=first.label, label="Class", elem_id="c-label")
     n = gr.Slider(1, largest(data_name), first.n, step=1, precision=0, label="Samples a row",
                   elem_id="c-n")  # fmt: skip
     seed = gr.Number(first.seed, label="Seed", precision=0, minimum=0, elem_id="c-seed")
     return Controls(rows, n, label, seed, data, preset)
+
+
+def refresh(data: str) -> list[Any]:
+    """Data sets and models to choose from: another tab may have saved a checkpoint since."""
+    return [
+        gr.update(choices=data_choices(catalogue())),
+        gr.update(choices=adder.names_of(data)),
+    ]
 
 
 def updates(comparison: Comparison, data: str, preset: Any) -> list[Any]:

@@ -29,7 +29,7 @@ def build(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs) -> None:
     data = next(iter(catalogue()))
     with gr.Row(elem_classes="fd-main fd-two"):
         with gr.Column(scale=3, min_width=270, elem_classes="fd-controls"):
-            controls = compare_controls.build(first_comparison(data), data)
+            controls = compare_controls.build(first_comparison(data), data, tab)
             begin = start("Compare", "c-")
         with gr.Column(scale=6, min_width=300, elem_classes="fd-results"):
             gr.Markdown(text.COMPARE, elem_classes="fd-caption")

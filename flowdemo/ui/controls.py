@@ -101,15 +101,23 @@ def properties(choice: Choice) -> dict[str, dict[str, Any]]:
         },
         "seed": {"value": choice.seed},
         "data": {
-            "choices": [(title_of(name), name) for name in models],
+            "choices": data_choices(models),
             "value": config.data,
         },
         "method": {
-            "choices": [(METHODS[name].title, name) for name in METHODS if name in methods],
+            "choices": method_choices(methods),
             "value": config.method,
         },
         "hint": {"value": text.METHOD_HINTS[config.method]},
     }
+
+
+def data_choices(models: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(title_of(name), name) for name in models]
+
+
+def method_choices(methods: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(METHODS[name].title, name) for name in METHODS if name in methods]
 
 
 def title_of(data: str) -> str:

@@ -10,7 +10,14 @@ import gradio as gr
 from flowdemo import exports
 from flowdemo.sampling import Samples
 from flowdemo.ui import events, text
-from flowdemo.ui.controls import Controls, catalogue, moved, updates
+from flowdemo.ui.controls import (
+    Controls,
+    catalogue,
+    data_choices,
+    method_choices,
+    moved,
+    updates,
+)
 from flowdemo.ui.events import Components
 from flowdemo.ui.generate import (
     ANY,
@@ -120,6 +127,18 @@ def choose(switch: Switch, data: str, method: str, *values: Any) -> list[Any]:
         methods = models[data]
         names = methods.get(method) or next(iter(methods.values()))
         return updates(moved(old, old.model if old.model in names else names[0]))
+
+
+def refresh(model: str) -> list[Any]:
+    """Data sets, methods and checkpoints to choose from: another tab may have saved one since."""
+    models = catalogue()
+    data = gr.update(choices=data_choices(models))
+    for methods in models.values():
+        for names in methods.values():
+            if model in names:
+                known = gr.update(choices=names, visible=len(names) > 1)
+                return [data, gr.update(choices=method_choices(methods)), known]
+    return [data, gr.skip(), gr.skip()]
 
 
 def guidable(label: str) -> Any:

@@ -16,13 +16,14 @@ from flowdemo.ui.generate_events import (
     measure,
     open_link,
     press,
+    refresh,
     show_solver,
 )
 from flowdemo.ui.player import player
 from flowdemo.ui.work import Switch
 
 
-def build(demo: gr.Blocks) -> None:
+def build(demo: gr.Blocks, tab: gr.Tab) -> None:
     """The tab with its first picture in it."""
     choice = first_choice()
     *_, view = run(choice)
@@ -42,6 +43,8 @@ def build(demo: gr.Blocks) -> None:
     shown = (picture, film, numbers, trajectories, rates, link, caption, *near)
     results = Results(start.status, *shown, made)
     wire(demo, chosen, start, gr.State(view.samples), results)
+    known = [chosen.data, chosen.method, chosen.model]
+    tab.select(refresh, chosen.model, known, **QUICK)
 
 
 def samples(view: View) -> tuple[gr.Image, gr.HTML]:

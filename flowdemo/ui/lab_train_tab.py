@@ -112,12 +112,15 @@ def begin(switch: Switch) -> None:
 
 def train_one(switch: Switch, desk: Desk, *values: Any) -> Iterator[list[Any]]:
     """One run as updates."""
-    yield from shown_as(switch, train(wish_of(values), desk, "", switch.wanted()))
+    with spoken():
+        wish = wish_of(values)
+    yield from shown_as(switch, train(wish, desk, "", switch.wanted()))
 
 
 def train_all(switch: Switch, desk: Desk, *values: Any) -> Iterator[list[Any]]:
     """The whole chain as updates."""
-    wish = replace(wish_of(values), coupling="independent", path="linear")
+    with spoken():
+        wish = wish_of(values)
     yield from shown_as(switch, train_chain(wish, desk, switch.wanted()))
 
 

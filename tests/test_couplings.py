@@ -1,0 +1,145 @@
+"""Mini-batch optimal transport, and the recipe's choices of coupling and weight."""
+
+import itertools
+
+import pytest
+import torch
+from torch import nn
+
+from flowdemo.couplings import COUPLINGS, Batch, independent, optimal_transport
+from flowdemo.losses import adaptive, squared_error
+from flowdemo.methods import METHODS
+from flowdemo.methods.flow_matching import FlowMatching
+from flowdemo.paths import cosine
+from flowdemo.recipe import MeanFlowOptions, Recipe
+
+
+def rng(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def given(labels, shape=(2,), seed=0):
+    """A coupling that always draws the same batch, with these labels, and that batch."""
+    labels, g = torch.tensor(labels), rng(seed)
+    x_0, x_1 = (torch.randn(len(labels), *shape, generator=g) for _ in range(2))
+    batch = Batch(x_0, 2 * x_1 + labels.reshape(-1, *[1] * len(shape)), labels)
+    return (lambda n, generator: batch), batch
+
+
+def cost(batch, rows=slice(None)):
+    return (batch.x_1[rows] - batch.x_0[rows]).square().sum().item()
+
+
+def assigned(labels, **options):
+    coupling, before = given(labels, **options)
+    return before, optimal_transport(coupling)(len(labels), rng())
+
+
+@pytest.mark.parametrize("shape", [(2,), (1, 3, 3)])
+@pytest.mark.parametrize("seed", range(3))
+def test_within_each_class_no_permutation_of_the_noise_costs_less(shape, seed):
+    labels = [0, 2, 0, 2, 2, 0, 2, 0, 2, 5]
+    before, after = assigned(labels, shape=shape, seed=seed)
+    for label in (0, 2, 5):
+        rows = (before.label == label).nonzero()[:, 0]
+        best = min(
+            (before.x_1[rows] - before.x_0[list(order)]).square().sum().item()
+            for order in itertools.permutations(rows.tolist())
+        )
+        assert cost(after, rows) == pytest.approx(best, rel=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_assignment_never_costs_more_than_the_pairs_that_came(seed):
+    before, after = assigned([k % 3 for k in range(60)], seed=seed)
+    assert cost(after) < 0.7 * cost(before)  # and for so many far less
+
+
+def test_data_labels_and_weights_stay_and_noise_never_leaves_its_class():
+    coupling, before = given([k % 3 for k in range(30)])
+    weighed = Batch(before.x_0, before.x_1, before.label, torch.rand(30, generator=rng(9)))
+    copy = Batch(*(v.clone() for v in vars(weighed).values()))
+    after = optimal_transport(lambda n, generator: weighed)(30, rng())
+    assert torch.equal(after.x_1, copy.x_1) and torch.equal(after.label, copy.label)
+    assert torch.equal(after.guidance, copy.guidance)
+    for label in range(3):
+        mine = after.label == label
+        rows = {tuple(x.tolist()) for x in after.x_0[mine]}
+        assert rows == {tuple(x.tolist()) for x in copy.x_0[mine]}
+    assert torch.equal(weighed.x_0, copy.x_0)  # a coupling may keep its batch
+
+
+def test_two_crossed_pairs_are_uncrossed_only_within_a_class():
+    x_0 = torch.tensor([[0.0, 0.0], [0.0, 1.0]])
+    x_1 = torch.tensor([[1.0, 1.0], [1.0, 0.0]])
+    for labels, expected in (([0, 0], x_0.flip(0)), ([0, 1], x_0)):
+        batch = Batch(x_0, x_1, torch.tensor(labels))
+        after = optimal_transport(lambda n, generator, batch=batch: batch)(2, rng())
+        assert torch.equal(after.x_0, expected)
+
+
+def test_the_noise_is_fresh_and_the_draws_go_by_the_generator():
+    data = torch.arange(20.0).reshape(10, 2)
+    coupling = optimal_transport(independent(data, torch.zeros(10).long()))
+    one, again, other = (coupling(16, rng(seed)) for seed in (1, 1, 2))
+    assert one.x_0.shape == (16, 2) and torch.equal(one.x_0, again.x_0)
+    assert not torch.equal(one.x_0, other.x_0)
+    assert {tuple(x) for x in one.x_1.tolist()} <= {tuple(x) for x in data.tolist()}
+
+
+def test_a_coupling_named_independent_changes_nothing():
+    coupling, _ = given([0, 1])
+    assert COUPLINGS["independent"](coupling) is coupling
+    assert COUPLINGS["ot"] is optimal_transport
+
+
+def recipe(**changes):
+    base = {"name": "x", "method": "flow-matching", "data": "moons", "steps": 1}
+    return Recipe(**(base | {"net": {"kind": "mlp"}} | changes))
+
+
+@pytest.mark.parametrize("coupling", COUPLINGS)
+def test_a_recipe_takes_every_coupling_by_its_name_and_no_other(coupling):
+    assert recipe(coupling=coupling).coupling == coupling
+    with pytest.raises(ValueError, match=f"must be one of .*{coupling}"):
+        recipe(coupling="nearest")
+
+
+def test_the_pairs_of_reflow_are_its_coupling():
+    pairs = {"pairs": {"count": 1, "steps": 1}, "teacher": "moons-flow-matching"}
+    assert recipe(method="reflow", **pairs).coupling == "independent"
+    with pytest.raises(ValueError, match="are its coupling"):
+        recipe(method="reflow", coupling="ot", **pairs)
+
+
+def test_the_power_of_meanflow_stands_in_its_options():
+    mean = {"method": "meanflow", "net": {"kind": "mlp", "end_time": True}}
+    assert recipe(**mean, meanflow={"power": 1.0}).meanflow.power == 1
+    with pytest.raises(ValueError, match="'power' in 'meanflow'"):
+        recipe(**mean, meanflow={}, power=0.75)
+    for power in (-0.1, 2.1):
+        with pytest.raises(ValueError, match="power"):
+            recipe(power=power)
+
+
+class Zero(nn.Module):
+    def forward(self, x, t, s=None, label=None, guidance=None):
+        return 0 * x
+
+
+@pytest.mark.parametrize("power", [0.0, 0.75, 2.0])
+def test_the_power_weighs_flow_matching_as_the_adaptive_weight(power):
+    """A network that answers 0 has the error |u_t|^2; each sample's, not the batch's, is weighed."""
+    _, batch = given([0] * 12)
+    t = torch.linspace(0, 1, 12)
+    error = squared_error(cosine().sample(batch.x_0, batch.x_1, t)[1])
+    loss = FlowMatching(cosine(), lambda n, generator: t, power)(Zero(), batch, rng())
+    torch.testing.assert_close(loss, (error / (error + 1e-3) ** power).mean())
+    torch.testing.assert_close(loss, adaptive(error, power, MeanFlowOptions().c))
+
+
+@pytest.mark.parametrize("method", ["flow-matching", "reflow"])
+def test_a_recipes_power_reaches_its_loss(method):
+    pairs = {"pairs": {"count": 1, "steps": 1}, "teacher": "moons-flow-matching"}
+    plan = recipe(method=method, power=0.5, **(pairs if method == "reflow" else {}))
+    assert METHODS[method].loss(plan, None).power == 0.5

@@ -1,0 +1,278 @@
+"""The 2-D Lab behind its page: what is shown, trained, kept and refused, each visitor alone."""
+
+import base64
+import html
+import json
+import re
+from urllib.parse import parse_qsl
+
+import gradio as gr
+import numpy as np
+import pytest
+import torch
+from gradio_client import Client
+from PIL import Image, ImageDraw
+
+from flowdemo import checkpoints
+from flowdemo.data import OWN
+from flowdemo.lab import SIDE, TIMES, Source, velocity_field
+from flowdemo.training.live import Wish
+from flowdemo.ui import app, lab_events, lab_text, lab_train_tab, text
+from flowdemo.ui.lab import EXACT, Asked, Desk, run
+from flowdemo.ui.lab_look import back_to_noise, likelihood, two_kinds
+from flowdemo.ui.lab_train import CHAIN, train, train_chain
+from flowdemo.ui.work import Stopped, Switch
+
+SHOWN = (EXACT, "two-gaussians-flow-matching", "two-gaussians-meanflow")
+VALUES = ("two-gaussians", list(SHOWN), 60, "any", 1.0, "euler", 4, 3)
+TABLE = "x,y\n" + "\n".join(f"{k % 7},{k % 5}" for k in range(40))
+QUICK = Wish("two-gaussians", steps=12)
+
+
+def films_of(text: str) -> list[dict]:
+    return json.loads(text)["films"]
+
+
+def floats(encoded: str, kind="<f4") -> np.ndarray:
+    return np.frombuffer(base64.b64decode(encoded), kind)
+
+
+def cells(table: str) -> list[list[str]]:
+    return [re.findall(r"<td>(.*?)</td>", row) for row in table.split("<tr")[2:]]
+
+
+@pytest.fixture(scope="module")
+def views():
+    asked = Asked("two-gaussians", SHOWN, n=60, steps=4, seed=3)
+    return [state for state in run(asked, Desk()) if not isinstance(state, str)]
+
+
+def test_all_panels_start_from_the_same_noise_and_show_only_states_of_the_solver(views):
+    films = films_of(views[0].films)
+    assert [film["caption"] for film in films] == list(SHOWN)
+    states = [floats(film["data"]).reshape(5, 60, 2) for film in films]
+    assert all(np.array_equal(state[0], states[0][0]) for state in states)
+    assert all(film["times"] == [0, 0.25, 0.5, 0.75, 1] for film in films)
+    assert not np.allclose(states[1][-1], states[2][-1], atol=1e-2)
+
+
+def test_the_numbers_follow_the_films_and_the_exact_velocity_has_no_error(views):
+    first, last = cells(views[0].table), cells(views[-1].table)
+    assert all(row[2:] == ["…"] * 3 for row in first) and views[-1].films is None
+    assert last[0][4] == "&ndash;"
+    assert all(0 < float(row[4]) < 3 for row in last[1:])
+    assert [float(row[0]) for row in last] == [4, 4, 4]
+    # Four Euler steps leave the Gaussians too narrow; MeanFlow's own steps do not.
+    assert float(last[2][2]) < float(last[1][2])
+
+
+def test_arrows_are_those_of_the_network(views):
+    film = films_of(views[0].films)[1]
+    arrows = floats(film["field"]["data"], "i1").reshape(TIMES, 1, SIDE**2, 2).astype(float)
+    panel = views[0].panels[1]
+    field = velocity_field(panel.model, film["extent"])[:, None].numpy()
+    length = np.linalg.norm(field, axis=-1)
+    cosine = (arrows * field).sum(-1) / (length * np.linalg.norm(arrows, axis=-1) + 1e-9)
+    assert np.quantile(cosine[length > 1], 0.05) > 0.99
+
+
+def test_meanflow_has_an_arrow_for_every_pair_of_times_and_others_have_not(views):
+    ends = [film["field"]["ends"] for film in films_of(views[0].films)]
+    assert ends == [1, 1, TIMES]
+
+
+def test_the_error_layer_is_the_distance_to_the_exact_velocity(views):
+    exact, learnt, _ = films_of(views[0].films)
+    assert "error" not in exact
+    error = floats(learnt["error"]["data"], "u1").reshape(TIMES, -1) / 255
+    model, source = views[0].panels[1].model, Source("two-gaussians")
+    fields = [velocity_field(m, learnt["extent"]) for m in (model, source.exact())]
+    wanted = (fields[0] - fields[1]).norm(dim=2).numpy()
+    shown = wanted < learnt["error"]["worst"]
+    assert np.allclose(error[shown] * learnt["error"]["worst"], wanted[shown], atol=0.03)
+
+
+def test_own_points_are_asked_for_taken_and_shown():
+    switch, desk = Switch(), Desk()
+    asked = (OWN, [], 40, "any", 1.0, "euler", 3, 0)
+    (only,) = lab_events.press(switch, desk, *asked)
+    assert only[0] == lab_text.OWN_FIRST
+    said = lab_events.take_table(switch, desk, None, TABLE)
+    assert "40 points" in said and len(desk.points) == 40
+    states = list(lab_events.press(switch, desk, *asked))
+    (films,) = [state[1] for state in states if isinstance(state[1], str)]
+    real = floats(films_of(films)[0]["real"]).reshape(-1, 2)
+    assert {tuple(p) for p in real.tolist()} <= {tuple(p) for p in desk.points.tolist()}
+
+
+def test_a_drawing_becomes_points_where_it_was_drawn():
+    desk, page = Desk(), Image.new("RGBA", (200, 200), (0, 0, 0, 0))
+    ImageDraw.Draw(page).ellipse((10, 80, 50, 120), fill="#0072B2")
+    ImageDraw.Draw(page).ellipse((150, 80, 190, 120), fill="#0072B2")
+    lab_events.take_drawing(Switch(), desk, {"composite": page})
+    left = desk.points[:, 0] < 0
+    assert left.float().mean() == pytest.approx(0.5, abs=0.05)
+    assert desk.points[:, 0].abs().min() > 1.5 and desk.points[:, 1].abs().max() < 1.5
+
+
+@pytest.mark.parametrize(
+    "table, message",
+    [
+        ("", "10 to 20000 points"),
+        ("1,2", "10 to 20000 points are needed, not 1"),
+        ("a table\n" * 12, "line 2 must be two numbers"),
+        ("1,2\n" * 12 + "3,nan\n", "line 13 must be finite"),
+        ("1,2,3\n" * 12, "line 1 must be two numbers"),
+        ("1,2\n" * 12, "all lie in one place"),
+    ],
+)
+def test_bad_tables_are_refused_and_the_old_points_stay(table, message):
+    desk = Desk(points=torch.randn(20, 2))
+    before = desk.points
+    with pytest.raises(gr.Error, match=message):
+        lab_events.take_table(Switch(), desk, None, table)
+    assert desk.points is before
+
+
+def test_nothing_drawn_is_a_message():
+    page = Image.new("RGBA", (200, 200), (0, 0, 0, 0))
+    for pad in (None, {"composite": None}, {"composite": page}):
+        with pytest.raises(gr.Error, match="nothing is drawn"):
+            lab_events.take_drawing(Switch(), Desk(), pad)
+
+
+def test_a_link_brings_the_panels_back_and_a_wrong_one_is_a_message():
+    asked = Asked("spirals", ("spirals-reflow",), 200, "all", 2.0, "heun", 7, 5)
+    target = re.search(r'href="\?([^"]*)"', lab_events.link(asked)).group(1)
+    query = dict(parse_qsl(html.unescape(target)))
+    assert lab_events.asked_from(query) == asked
+    for wrong in ({"lab": "mnist"}, {"lab": "moons", "steps": "1000"}, {"lab": "moons", "n": "x"},
+                  {"lab": "moons", "solver": "dopri5"}, {"lab": "moons", "label": "x"}):  # fmt: skip
+        with pytest.raises(ValueError):
+            lab_events.asked_from(wrong)
+
+
+def test_training_is_shown_from_its_first_steps_and_ends_on_the_desk():
+    desk = Desk()
+    views = list(train(QUICK, desk))
+    drawn = [view for view in views if view.film is not None]
+    assert drawn[0].curve.losses[0][0] < 12 and drawn[-1].curve.losses[-1][0] == 12
+    assert drawn[-1].curve.floor > 0
+    assert list(desk.runs) == ["yours: Flow matching"]
+    assert "yours: Flow matching" in views[-1].summary
+
+
+def test_stop_keeps_what_there_is():
+    desk, switch = Desk(), Switch()
+    wish = Wish("two-gaussians", steps=20_000)
+    states = lab_train_tab.train_one(switch, desk, *vars(wish).values())
+    next(states)
+    switch.stop()
+    assert list(states)[-1][0] == text.STOPPED
+    model = desk.runs["yours: Flow matching"]
+    assert 0 < model.config.training["images_seen"] < 20_000 * 256
+
+
+def test_the_chain_learns_each_from_the_one_before(monkeypatch):
+    desk = Desk(runs={"old": None})
+    list(train_chain(QUICK, desk))
+    models = list(desk.runs.values())
+    assert tuple(model.config.method for model in models) == CHAIN
+    assert list(desk.runs)[1:3] == ["yours: Reflow", "yours: Reflow 2"]
+    teachers = [model.config.recipe.teacher for model in models]
+    assert teachers == [None, *(model.config.recipe.name for model in models[:-1])]
+
+
+def test_reflow_without_a_flow_is_refused():
+    values = vars(Wish("two-gaussians", "reflow")).values()
+    with pytest.raises(gr.Error, match="train flow matching first"):
+        list(lab_train_tab.train_one(Switch(), Desk(), *values))
+
+
+def test_a_public_page_trains_shortly_and_saves_nothing(monkeypatch, trained):
+    monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
+    with pytest.raises(gr.Error, match="at most 3000 steps"):
+        list(lab_train_tab.train_one(Switch(), Desk(), *vars(Wish("moons", steps=3100)).values()))
+    desk = Desk()
+    list(train(QUICK, desk))
+    with pytest.raises(gr.Error, match="public"):
+        lab_train_tab.save_run(desk, "yours: Flow matching", "mine")
+    assert list(trained.iterdir()) == []
+    files = lab_train_tab.give_files(desk, "yours: Flow matching")["value"]
+    assert [file.rsplit("/", 1)[1] for file in files] == [
+        "README.md", "config.json", "model.safetensors",
+    ]  # fmt: skip
+
+
+def test_a_saved_model_stands_in_the_catalogue(trained):
+    desk = Desk()
+    list(train(QUICK, desk))
+    lab_train_tab.save_run(desk, "yours: Flow matching", "two-gaussians-mine")
+    assert checkpoints.configs()["two-gaussians-mine"].data == "two-gaussians"
+    for name in ("two-gaussians-mine", "moons-reflow", "../x", "", "Capital"):
+        with pytest.raises(gr.Error):
+            lab_train_tab.save_run(desk, "yours: Flow matching", name)
+    with pytest.raises(gr.Error, match="train a model first"):
+        lab_train_tab.save_run(desk, "not there", "name")
+
+
+def test_conditional_paths_are_straight_and_both_films_start_from_the_same_noise():
+    conditional, marginal = films_of(two_kinds("moons", Desk(), "linear", "independent", 1).shown)
+    straight, bent = (floats(f["data"]).reshape(41, 24, 2) for f in (conditional, marginal))
+    assert np.allclose(straight[0], bent[0], atol=1e-5)
+    assert np.allclose(np.diff(straight, n=2, axis=0), 0, atol=1e-5)
+    assert np.abs(np.diff(bent, n=2, axis=0)).max() > 1e-2
+
+
+def test_back_to_noise_says_how_far_the_round_trip_misses():
+    *_, look = back_to_noise("two-gaussians", Desk(), "two-gaussians-reflow", 1)
+    error = float(re.search(r"error ([\d.e-]+)", look.words).group(1))
+    back, forth = films_of(look.shown)
+    points = [floats(film["data"]).reshape(51, 300, 2) for film in (back, forth)]
+    assert np.sqrt(((points[0][-1] - points[1][-1]) ** 2).mean()) == pytest.approx(error, rel=0.05)
+    assert error < 1e-3
+
+
+def test_the_likelihood_map_shows_the_density_and_its_integral(monkeypatch):
+    *_, look = likelihood("two-gaussians", Desk(), EXACT, (4.0, 0.0))
+    at_mean = float(re.search(r"= (-?[\d.]+) nats", look.words).group(1))
+    assert at_mean == pytest.approx(np.log(0.5 / (2 * np.pi)), abs=2e-3)
+    mass = float(re.search(r"integrates to ([\d.]+)", look.words).group(1))
+    assert mass == pytest.approx(1, abs=5e-3)
+    with pytest.raises(ValueError, match="no 'gone'"):
+        list(likelihood("two-gaussians", Desk(), "gone", (0.0, 0.0)))
+
+
+def test_a_look_that_is_not_wanted_any_more_stops():
+    with pytest.raises(Stopped):
+        list(likelihood("moons", Desk(), "moons-flow-matching", (0.0, 0.0), lambda: False))
+
+
+@pytest.fixture(scope="module")
+def server():
+    demo = app.launch(wait=False)
+    yield demo.local_url
+    demo.close()
+
+
+def test_a_client_trains_and_samples_its_own_model_and_no_other_client_sees_it(server):
+    one, other = (Client(server, verbose=False) for _ in range(2))
+    files, numbers = one.predict(data="two-gaussians", steps=30, api_name="/lab_train")
+    assert numbers["title"] == "yours: Flow matching" and numbers["wasserstein_2"] > 0
+    assert sorted(file.rsplit("/", 1)[1] for file in files) == [
+        "README.md", "config.json", "curve.csv", "model.safetensors",
+    ]  # fmt: skip
+    _, mine = one.predict(data="two-gaussians", n=50, api_name="/lab_sample")
+    assert mine["model"] == numbers["title"] and mine["nfe"] == 50
+    _, theirs = other.predict(data="two-gaussians", n=50, api_name="/lab_sample")
+    assert theirs["model"] == EXACT
+
+
+def test_a_client_brings_its_own_points(server):
+    client = Client(server, verbose=False)
+    _, numbers = client.predict(points=TABLE, steps=20, api_name="/lab_train")
+    files, made = client.predict(data=OWN, n=30, steps=5, api_name="/lab_sample")
+    (arrays,) = [file for file in files if file.endswith(".npz")]
+    assert np.load(arrays)["points"].shape == (30, 2) and made["model"] == numbers["title"]
+    with pytest.raises(Exception, match="no model 'nothing'"):
+        client.predict(data="moons", model="nothing", api_name="/lab_sample")

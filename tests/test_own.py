@@ -1,0 +1,183 @@
+"""One's own points: tables that are read or refused, drawings, and their size."""
+
+import math
+
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from flowdemo.data import own
+from flowdemo.data.own import drawn_points, fitted, parse_points
+
+ROWS = [(k, -0.5 * k) for k in range(12)]
+
+
+def table(between=",", before="", after=""):
+    return before + "".join(f"{x}{between}{y}\n" for x, y in ROWS) + after
+
+
+@pytest.mark.parametrize("between", [",", ";", "\t", " ", ", ", " ; ", "   ", " \t "])
+def test_two_numbers_a_line_are_points_whatever_stands_between(between):
+    points = parse_points(table(between))
+    assert points.dtype == torch.float32 and points.tolist() == [list(row) for row in ROWS]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("x,y\n", ""), ("\n\nlength;height\n", ""), ("  \n", "\n\n \n"), ("one title\n", "")],
+)
+def test_a_line_of_titles_and_empty_lines_are_no_points(before, after):
+    assert parse_points(table(before=before, after=after)).tolist() == [list(row) for row in ROWS]
+
+
+def test_lines_may_end_as_on_any_system_and_numbers_have_exponents():
+    text = table().replace("\n", "\r\n") + "  1e3 , -2.5E-1  \n.5,+7"
+    assert parse_points(text)[-2:].tolist() == [[1000, -0.25], [0.5, 7]]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("3,four", "line 15 must be two numbers, not '3,four'"),
+        ("x,y", "line 15 must be two numbers"),  # titles stand above, once
+        ("1,2,3", "line 15 must be two numbers, not '1,2,3'"),
+        ("7", "line 15 must be two numbers"),
+        ("1,,2", "line 15 must be two numbers"),
+        ("nan,1", "line 15 must be finite numbers, not 'nan,1'"),
+        ("1,inf", "line 15 must be finite numbers"),
+        ("-Infinity 0", "line 15 must be finite numbers"),
+        ("1e999,0", "line 15 must be finite numbers"),
+        ("1e38,0", "line 15 must be finite numbers"),  # its square is infinite
+    ],
+)
+def test_a_line_that_is_no_point_is_named(line, message):
+    """After a title, an empty line and twelve points it is the fifteenth."""
+    with pytest.raises(ValueError, match=message):
+        parse_points("x,y\n\n" + table() + line + "\n5,5\n")
+
+
+def test_a_long_line_is_quoted_in_part():
+    with pytest.raises(ValueError, match=r"line 13 .* 'a{40}'$"):
+        parse_points(table(after=500 * "a"))
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("", 0), (" \n\n", 0), ("1,2", 1), ("x,y\n1,2\n", 1), ("x,y", 0)]
+)
+def test_too_few_points_are_refused_with_their_number(text, count):
+    with pytest.raises(ValueError, match=f"10 to 20000 points are needed, not {count}$"):
+        parse_points(text)
+
+
+def test_as_many_points_as_are_allowed_are_taken_and_not_one_more():
+    assert len(parse_points("1,2\n" * 10)) == 10
+    with pytest.raises(ValueError, match="not 9$"):
+        parse_points("1,2\n" * 9)
+    assert len(parse_points("1,2\n" * 20_000)) == 20_000
+    with pytest.raises(ValueError, match="not 20001$"):
+        parse_points("1,2\n" * 20_001)
+
+
+def test_a_text_that_is_too_large_is_refused_before_it_is_read(monkeypatch):
+    monkeypatch.setattr(own, "cells_of", None)
+    with pytest.raises(ValueError, match="larger than 2 MB"):
+        parse_points("1,2\n" * 500_001)
+
+
+def page(size=(120, 80), paper=(0, 0, 0, 0), mode="RGBA"):
+    picture = Image.new(mode, size, paper)
+    return picture, ImageDraw.Draw(picture)
+
+
+@pytest.mark.parametrize(
+    ("mode", "paper", "ink"),
+    [
+        ("RGBA", (0, 0, 0, 0), (0, 0, 0, 255)), ("RGBA", (0, 0, 0, 0), (255, 255, 255, 255)),
+        ("RGBA", (255, 255, 255, 255), (0, 0, 0, 255)), ("RGB", "white", "navy"), ("L", 255, 0),
+    ],
+)  # fmt: skip
+def test_drawn_points_lie_on_the_strokes_with_y_upwards(mode, paper, ink):
+    """A bar at the top of a page, from column 10 to 99 and from row 5 to 14, and a dot below."""
+    picture, pen = page(paper=paper, mode=mode)
+    pen.rectangle((10, 5, 99, 14), fill=ink)
+    pen.rectangle((10, 60, 29, 69), fill=ink)
+    points = drawn_points(picture, 3000)
+    column, row = points[:, 0].floor(), -points[:, 1].floor()
+    bar = (column >= 10) & (column <= 99) & (row >= 5) & (row <= 14)
+    dot = (column >= 10) & (column <= 29) & (row >= 60) & (row <= 69)
+    assert points.shape == (3000, 2) and (bar | dot).all() and bar.any() and dot.any()
+    assert points[bar, 1].min() > points[dot, 1].max()
+
+
+def test_drawn_points_are_spread_evenly_over_the_ink():
+    """Three quarters of the ink is a square; it holds as much in each of its quarters."""
+    picture, pen = page((200, 100))
+    pen.rectangle((0, 0, 59, 59), fill="black")
+    pen.rectangle((150, 0, 169, 59), fill="black")
+    points = drawn_points(picture, 20_000)
+    square = points[points[:, 0] < 60]
+    assert len(square) / 20_000 == pytest.approx(0.75, abs=0.02)
+    right, upper = square[:, 0] > 30, square[:, 1] > square[:, 1].min() + 30
+    for part in (right & upper, right & ~upper, ~right & upper, ~right & ~upper):
+        assert part.float().mean().item() == pytest.approx(0.25, abs=0.02)
+    inside = square - square.floor()  # not all in the corners of the pixels
+    assert inside.mean(0).tolist() == pytest.approx([0.5, 0.5], abs=0.02)
+
+
+def test_the_same_drawing_gives_the_same_points_for_a_seed():
+    picture, pen = page()
+    pen.line((10, 10, 100, 70), fill="black", width=5)
+    assert torch.equal(drawn_points(picture, 50, seed=1), drawn_points(picture, 50, seed=1))
+    assert not torch.equal(drawn_points(picture, 50, seed=1), drawn_points(picture, 50, seed=2))
+
+
+@pytest.mark.parametrize("paper", [(0, 0, 0, 0), (255, 255, 255, 255)])
+def test_an_empty_page_is_refused(paper):
+    with pytest.raises(ValueError, match="nothing is drawn yet"):
+        drawn_points(page(paper=paper)[0])
+
+
+def test_a_page_beyond_measure_is_refused_before_it_is_looked_at():
+    with pytest.raises(ValueError, match="too large"):
+        drawn_points(Image.new("1", (6000, 6000)))
+
+
+def spread(points):
+    return points.square().sum(1).mean().sqrt().item()
+
+
+def test_fitted_points_have_mean_zero_radius_three_and_their_shape():
+    points = torch.tensor([[0.0, 0.0], [8.0, 0.0], [8.0, 2.0], [0.0, 2.0]])
+    # About (4, 1) each corner lies sqrt(17) away.
+    expected = 3 / math.sqrt(17) * torch.tensor([[-4.0, -1.0], [4, -1], [4, 1], [-4, 1]])
+    torch.testing.assert_close(fitted(points), expected)
+    g = torch.Generator().manual_seed(0)
+    cloud = fitted(torch.randn(500, 2, generator=g) * torch.tensor([40.0, 0.1]))
+    assert spread(cloud) == pytest.approx(3, rel=1e-5) and cloud.mean(0).norm() < 1e-5
+    assert cloud.std(0)[0] / cloud.std(0)[1] == pytest.approx(400, rel=0.1)
+
+
+@pytest.mark.parametrize("offset", [1e6, -1e8])
+@pytest.mark.parametrize("scale", [1.0, 1e-4])
+def test_points_far_away_are_fitted_as_those_near_by(offset, scale):
+    """Coordinates of a map, say: what is small beside their offset is the shape."""
+    points = torch.tensor([[0.0, 0.0], [256.0, 0.0], [0.0, 1024.0], [512.0, 64.0]])
+    away = (points + offset).double() * scale
+    torch.testing.assert_close(fitted(away), fitted(points), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("size", [1e-20, 1e25])
+def test_points_of_any_size_are_fitted(size):
+    points = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 4.0]])
+    torch.testing.assert_close(fitted(size * points), fitted(points))
+
+
+@pytest.mark.parametrize("place", [(0.0, 0.0), (0.1, -7.3), (1e6 + 0.3, 1.0)])
+def test_points_in_one_place_are_refused(place):
+    with pytest.raises(ValueError, match="all lie in one place"):
+        fitted(torch.tensor([place]).repeat(37, 1))
+
+
+def test_points_on_a_line_are_fitted():
+    line = torch.stack([torch.arange(20.0), torch.full((20,), 5.0)], dim=1)
+    assert spread(fitted(line)) == pytest.approx(3) and fitted(line)[:, 1].abs().max() == 0
