@@ -1,5 +1,6 @@
 """The Generate tab by its functions, and the app over HTTP."""
 
+import inspect
 import threading
 import time
 from dataclasses import replace
@@ -296,3 +297,11 @@ def test_guidance_rests_while_no_class_is_asked_for():
     assert controls.properties(choice)["guidance"]["interactive"]
     assert not controls.properties(replace(choice, label="any"))["guidance"]["interactive"]
     assert guidable("7")["interactive"] and not guidable("any")["interactive"]
+
+
+def test_every_event_that_may_say_an_error_is_queued():
+    """Gradio shows no message for an error of an event that passes the queue by."""
+    unqueued = [fn.fn for fn in app.build_app().fns.values() if fn.fn and fn.queue is False]
+    assert len(unqueued) > 10
+    speaking = [fn.__name__ for fn in unqueued if "spoken()" in inspect.getsource(fn)]
+    assert speaking == []

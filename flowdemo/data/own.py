@@ -1,19 +1,13 @@
-"""One's own points in the plane: from a table of numbers, or drawn."""
+"""One's own points in the plane, from a table of numbers."""
 
 import math
 import re
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
-
-from flowdemo.data.drawn import MAX_PIXELS
-from flowdemo.noise import generator
 
 MIN_POINTS, MAX_POINTS, MAX_BYTES = 10, 20_000, 2_000_000
 RADIUS = 3.0  # root mean square distance from the middle, about that of the built-in sets
-DRAWN = 2000
 
 
 def parse_points(text: str) -> Tensor:
@@ -53,30 +47,6 @@ def point_of(k: int, line: str) -> list[float]:
     if not all(map(math.isfinite, point)) or max(map(abs, point)) > 1e30:
         raise ValueError(f"line {k} must be finite numbers, not '{line.strip()[:40]}'")
     return point
-
-
-def drawn_points(picture: Image.Image, n: int = DRAWN, seed: int = 0) -> Tensor:
-    """n points (n, 2) spread evenly over what is drawn on a transparent page, x to the right, y up.
-
-    ValueError if nothing is drawn.
-    """
-    if picture.width * picture.height > MAX_PIXELS:
-        raise ValueError("the picture is too large; 1000 x 1000 pixels are plenty")
-    ink = ink_of(picture)
-    rows, columns = np.nonzero(ink)
-    if len(rows) < MIN_POINTS:
-        raise ValueError("nothing is drawn yet: draw with the mouse, then take the drawing")
-    draws = generator(seed)
-    chosen = torch.randint(len(rows), (n,), generator=draws)
-    pixel = torch.stack([torch.from_numpy(columns), -torch.from_numpy(rows)], dim=1)[chosen]
-    return pixel.float() + torch.rand(n, 2, generator=draws)
-
-
-def ink_of(picture: Image.Image) -> np.ndarray:
-    """Which pixels (h, w) are drawn: opaque ones, or dark ones of a picture without transparency."""
-    if "A" in picture.getbands() and picture.getchannel("A").getextrema()[0] < 128:
-        return np.asarray(picture.getchannel("A")) > 127
-    return np.asarray(picture.convert("L")) < 128
 
 
 def fitted(points: Tensor) -> Tensor:

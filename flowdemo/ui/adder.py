@@ -10,7 +10,7 @@ from flowdemo.config import ModelConfig
 from flowdemo.methods import METHODS
 from flowdemo.sampling import is_adaptive
 from flowdemo.ui.controls import TOLERANCES, catalogue
-from flowdemo.ui.events import QUICK
+from flowdemo.ui.events import PROMPT, QUICK
 from flowdemo.ui.generate import load
 from flowdemo.ui.work import spoken
 
@@ -25,10 +25,10 @@ def build(data_name: str, data: gr.Radio, rows: gr.Textbox) -> gr.Dropdown:
     tolerance = gr.Dropdown(TOLERANCES, value=1e-3, label="Tolerance", visible=False)
     guidance = gr.Slider(step=0.1, label="CFG weight", elem_id="c-guidance", **offered[2])
     add = gr.Button("Add", size="sm", elem_id="c-add-row")
-    model.input(offered_by, model, [solver, steps, guidance, tolerance], **QUICK)
+    model.input(offered_by, model, [solver, steps, guidance, tolerance], **PROMPT)
     solver.input(steps_or_tolerance, solver, [steps, tolerance], **QUICK)
-    add.click(with_row, [rows, model, solver, steps, tolerance, guidance], rows, **QUICK)
-    data.change(models_offered, data, [model, solver, steps, guidance, tolerance], **QUICK)
+    add.click(with_row, [rows, model, solver, steps, tolerance, guidance], rows, **PROMPT)
+    data.change(models_offered, data, [model, solver, steps, guidance, tolerance], **PROMPT)
     return model
 
 

@@ -19,7 +19,7 @@ from flowdemo.ui.compare_events import (
     press_linked,
 )
 from flowdemo.ui.controls import Start, catalogue, start
-from flowdemo.ui.events import LANE, MEASURE, PRIVATE, QUICK, randomized, stop_run
+from flowdemo.ui.events import LANE, MEASURE, PRIVATE, PROMPT, QUICK, randomized, stop_run
 from flowdemo.ui.player import player
 from flowdemo.ui.work import Switch
 
@@ -99,7 +99,7 @@ def wire(demo: gr.Blocks, place: Any, controls: Controls, begin: Start, results:
     ]
     for control, choose in ((controls.data, choose_data), (controls.preset, choose_preset)):
         picked = [switch, controls.data, controls.preset, *values]
-        change = control.input(choose, picked, controls.all, **QUICK)
+        change = control.input(choose, picked, controls.all, **PROMPT)
         runs.append(change.success(press, [switch, *values], results.all, **waiting))
     linked = demo.load(open_link, None, [*controls.all, results.status, tabs], **PRIVATE)
     runs.append(linked.success(press_linked, [switch, *values], results.all, **waiting))

@@ -16,6 +16,8 @@ LANE = {"concurrency_limit": 1, "concurrency_id": "model"}  # one run at a time 
 MEASURE = {"concurrency_limit": 1, "concurrency_id": "measure"}
 PRIVATE = {"api_visibility": "private"}
 QUICK = {"queue": False, **PRIVATE}  # for what must not wait behind a run
+# The same for what may fail: the page shows the errors of queued events alone.
+PROMPT = {"concurrency_limit": None, "show_progress": "hidden", **PRIVATE}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import gradio as gr
 
 from flowdemo.ui import controls, text
 from flowdemo.ui.controls import Controls, Start, first_choice
-from flowdemo.ui.events import LANE, MEASURE, PRIVATE, QUICK, randomized, stop_run
+from flowdemo.ui.events import LANE, MEASURE, PRIVATE, PROMPT, QUICK, randomized, stop_run
 from flowdemo.ui.generate import View, run
 from flowdemo.ui.generate_events import (
     Results,
@@ -108,7 +108,7 @@ def wire(
     runs = [pressed.then(press, [switch, *values], results.all, **waiting)]
     for control in (chosen.data, chosen.method, chosen.model):
         picked = [switch, chosen.data, chosen.method, *values]
-        change = control.input(choose, picked, chosen.all, **QUICK)
+        change = control.input(choose, picked, chosen.all, **PROMPT)
         runs.append(change.success(press, [switch, *values], results.all, **waiting))
     opened = demo.load(open_link, None, [*chosen.all, results.status], **PRIVATE)
     runs.append(opened.success(linked, [switch, first, *values], results.all, **waiting))
@@ -124,7 +124,7 @@ def wire(
 def wire_controls(switch: gr.State, chosen: Controls, results: Results) -> None:
     """What moves without a press: what is offered, and the picture of a cheap run."""
     chosen.label.input(guidable, chosen.label, chosen.guidance, **QUICK)
-    chosen.solver.input(show_solver, chosen.values, chosen.all, **QUICK)
+    chosen.solver.input(show_solver, chosen.values, chosen.all, **PROMPT)
     for control in (chosen.guidance, chosen.label, chosen.n, chosen.steps, chosen.seed):
         control.input(
             follow, [switch, *chosen.values], results.all, trigger_mode="always_last",

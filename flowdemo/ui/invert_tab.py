@@ -10,7 +10,7 @@ from flowdemo.config import ModelConfig
 from flowdemo.data import dataset
 from flowdemo.ui import events, text
 from flowdemo.ui.compare import models_of
-from flowdemo.ui.events import LANE, PRIVATE, QUICK, stop_run
+from flowdemo.ui.events import LANE, PRIVATE, PROMPT, QUICK, stop_run
 from flowdemo.ui.generate import load
 from flowdemo.ui.invert import GUESS, Trip, View, example, run
 from flowdemo.ui.player import player
@@ -66,7 +66,7 @@ def way(title: str, models: dict[str, ModelConfig], elem_id: str) -> list[gr.com
         model = gr.Dropdown(names, value=names[0], label=title, elem_id=elem_id)
         label = gr.Dropdown(classes, value=GUESS, label="as class", elem_id=f"{elem_id}-label")
         guidance = gr.Slider(low, high, 1.0, step=0.1, label="CFG weight", elem_id=f"{elem_id}-w")
-    model.input(weights_of, model, guidance, **QUICK)
+    model.input(weights_of, model, guidance, **PROMPT)
     return [model, label, guidance]
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from flowdemo.data import OWN, dataset
-from flowdemo.data.own import MAX_BYTES, drawn_points, fitted, parse_points
+from flowdemo.data.own import MAX_BYTES, fitted, parse_points
 from flowdemo.lab import Source
 from flowdemo.recipe import FIXED
 from flowdemo.sampling import parse_label
@@ -75,12 +75,12 @@ def offered(data: str, desk: Desk) -> list[Any]:
     ]
 
 
-def take_drawing(switch: Switch, desk: Desk, pad: dict[str, Any] | None) -> str:
-    """The drawing as this visitor's own points."""
+def take_drawing(switch: Switch, desk: Desk, drawn: str | None) -> str:
+    """The drawing, a table too, as this visitor's own points."""
     with spoken():
-        if pad is None or pad["composite"] is None:
+        if not (drawn := str(drawn or "")).strip():
             raise ValueError("nothing is drawn yet: draw with the mouse, then take the drawing")
-        return keep(switch, desk, drawn_points(pad["composite"]))
+        return keep(switch, desk, parse_points(drawn))
 
 
 def take_table(switch: Switch, desk: Desk, file: str | None, table: str) -> str:

@@ -1,6 +1,7 @@
 """The layout and the wiring of the 2-D Lab."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -9,7 +10,7 @@ from flowdemo.data import DATASETS
 from flowdemo.recipe import FIXED
 from flowdemo.ui import lab_look_tab, lab_text, lab_train_tab, text
 from flowdemo.ui.controls import Start, start
-from flowdemo.ui.events import LANE, PRIVATE, QUICK, Components, randomized, stop_run
+from flowdemo.ui.events import LANE, PRIVATE, PROMPT, QUICK, Components, randomized, stop_run
 from flowdemo.ui.generate import ANY
 from flowdemo.ui.lab import MAX_POINTS, Desk, titles
 from flowdemo.ui.lab_events import (
@@ -24,6 +25,7 @@ from flowdemo.ui.lab_events import (
 from flowdemo.ui.player import player
 from flowdemo.ui.work import Switch
 
+HERE = Path(__file__).parent
 FIRST = "moons"
 
 
@@ -46,7 +48,7 @@ class Own(Components):
     """Where one's own points come from."""
 
     box: gr.Column
-    pad: gr.Sketchpad
+    pad: gr.HTML
     take_drawing: gr.Button
     file: gr.File
     table: gr.Textbox
@@ -97,11 +99,13 @@ def layout_controls() -> tuple[Controls, Own]:
 def layout_own() -> Own:
     """A pad to draw on, and a table to bring."""
     with gr.Column(visible=False, elem_id="l-own") as box:
-        pad = gr.Sketchpad(
-            label="Draw where the data shall lie", type="pil", image_mode="RGBA",
-            canvas_size=(280, 280), brush=gr.Brush(default_size=10, colors=["#0072B2"]),
-            layers=False, sources=(), elem_id="l-pad",
-        )  # fmt: skip
+        gr.Markdown(lab_text.PAD, elem_classes="fd-caption")
+        pad = gr.HTML(
+            "",
+            html_template=(HERE / "pad.html").read_text(),
+            js_on_load=(HERE / "pad.js").read_text(),
+            elem_id="l-pad",
+        )
         draw = gr.Button("Take the drawing", size="sm", elem_id="l-take-drawing")
         file = gr.File(label="A CSV file", file_types=[".csv", ".txt"], height=90, elem_id="l-file")
         table = gr.Textbox(
@@ -132,12 +136,12 @@ def wire(
     )
     rerun(pressed)
     offered = [own.box, controls.shown, controls.label, controls.guidance]
-    rerun(controls.data.input(choose_data, [switch, desk, controls.data], offered, **QUICK))
+    rerun(controls.data.input(choose_data, [switch, desk, controls.data], offered, **PROMPT))
     for button, take, given in (
         (own.take_drawing, take_drawing, [own.pad]),
         (own.take_table, take_table, [own.file, own.table]),
     ):
-        rerun(button.click(take, [switch, desk, *given], begin.status, **QUICK))
+        rerun(button.click(take, [switch, desk, *given], begin.status, **PROMPT))
     for control in (*values[1:],):
         control.input(
             press, [switch, desk, *values], results, trigger_mode="always_last",

@@ -36,6 +36,11 @@ OWN_FIRST = both(
     "Draw points on the pad, or bring a table, and take them.",
     "请在画板上画点,或提供一个表格,然后点击采用。",
 )
+PAD = both(
+    "pad",
+    "Draw where the data shall lie: points are sprayed under the mouse, the pen or the finger.",
+    "画出数据应在的位置:鼠标、笔或手指经过处会撒下点。",
+)
 TABLE_HELP = both(
     "table-help",
     "Two numbers a line: x, y. 10 to 20,000 lines; a line of titles may stand first.",

@@ -3,7 +3,14 @@
 const SIDE = 640, CELLS = 48, FOLLOWED = 120;
 const GREY = "rgba(128,128,128,0.35)", ARROW = "rgba(128,128,128,0.9)", ERROR = [213, 94, 0];
 
+// The grey of the exact velocity would hardly be seen on black.
+function seen(colour) {
+  return colour === "#555555" && document.body.classList.contains("dark") ? "#aaaaaa" : colour;
+}
+
 function decode(film) {
+  film.colour = seen(film.colour);
+  film.colours = film.colours.map(seen);
   film.data = new Float32Array(bytes(film.data).buffer);
   if (film.real) film.real = new Float32Array(bytes(film.real).buffer);
   if (film.field) film.field.data = new Int8Array(bytes(film.field.data).buffer);

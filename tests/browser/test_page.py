@@ -1,54 +1,11 @@
 """The page in a real browser: what a visitor sees, presses and drags."""
 
-import os
 import re
-import shutil
 
 import pytest
+from playwright.sync_api import Page, expect
 
-from flowdemo.ui import app
-
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-if CHROMIUM is None:
-    if os.environ.get("CI") == "true":
-        pytest.fail("CI needs Chromium for the browser tests", pytrace=False)
-    pytest.skip("no Chromium here", allow_module_level=True)
-
-from playwright.sync_api import Page, expect, sync_playwright  # noqa: E402
-
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-LONG = 60_000
-
-
-@pytest.fixture(scope="module")
-def url():
-    demo = app.launch(wait=False)
-    yield demo.local_url
-    demo.close()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-
-
-@pytest.fixture
-def page(browser, url):
-    """A new visitor on the page; errors of its scripts fail the test."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    errors, requests = [], []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("request", lambda request: requests.append(request.url))
-    page.goto(url)
-    expect(page.locator("#player canvas")).to_be_visible(timeout=LONG)
-    page.requests = requests
-    yield page
-    assert errors == []
-    context.close()
+from tests.browser import visit
 
 
 def number(page: Page, name: str) -> str:
@@ -66,10 +23,10 @@ def pick(page: Page, control: str, label: str) -> None:
 
 
 def test_something_real_is_on_the_page_without_a_click(page):
-    expect(page.locator("#picture img")).to_be_visible(timeout=LONG)
+    expect(page.locator("#picture img")).to_be_visible()
     assert number(page, "NFE") == "1"
-    expect(page.locator("#trajectories .js-plotly-plot")).to_be_visible(timeout=LONG)
-    expect(page.locator("#numbers")).not_to_contain_text("…", timeout=LONG)  # straightness follows
+    expect(page.locator("#trajectories .js-plotly-plot")).to_be_visible()
+    expect(page.locator("#numbers")).not_to_contain_text("…")  # straightness follows
     lit = page.locator("#player canvas").evaluate(
         """c => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
                   let n = 0; for (let i = 0; i < d.length; i += 4) n += d[i] > 200; return n; }"""
@@ -85,7 +42,7 @@ def test_no_request_leaves_this_machine(page, url):
 
 def test_the_player_scrubs_in_the_browser_without_the_server(page):
     last = film(page)
-    expect(page.locator("#numbers")).not_to_contain_text("…", timeout=LONG)
+    expect(page.locator("#numbers")).not_to_contain_text("…")
     page.requests.clear()
     page.locator(".fd-back").click()
     assert film(page) != last
@@ -102,7 +59,7 @@ def test_the_player_scrubs_in_the_browser_without_the_server(page):
 def test_choosing_a_method_changes_controls_picture_and_numbers(page):
     before = film(page)
     pick(page, "method", "Flow matching")
-    expect(page.locator("#numbers")).to_contain_text("50", timeout=LONG)
+    expect(page.locator("#numbers")).to_contain_text("50")
     expect(page.locator("#steps input[type=number]")).to_have_value("50")
     page.wait_for_function(
         "old => document.querySelector('#player canvas').toDataURL() != old", arg=before
@@ -114,21 +71,21 @@ def test_the_picture_of_a_one_step_model_follows_the_slider(page):
     before = film(page)
     page.locator("#guidance input[type=number]").fill("3")
     page.wait_for_function("old => document.querySelector('#player canvas').toDataURL() != old",
-                           arg=before, timeout=LONG)  # fmt: skip
+                           arg=before)  # fmt: skip
     assert number(page, "NFE") == "1"
     expect(page.locator("#numbers")).to_contain_text("\u2013")  # no straightness, and none to come
 
 
 def test_the_class_is_the_one_chosen_and_stop_stops(page):
     pick(page, "label", "7")
-    expect(page.locator("#numbers")).to_contain_text("/16", timeout=LONG)
+    expect(page.locator("#numbers")).to_contain_text("/16")
     pick(page, "method", "Flow matching")
-    expect(page.locator("#steps input[type=number]")).to_have_value("50", timeout=LONG)
+    expect(page.locator("#steps input[type=number]")).to_have_value("50")
     page.locator("#steps input[type=number]").fill("200")
     page.locator("#go").click()
-    expect(page.locator("#status")).to_contain_text("evaluations done", timeout=LONG)
+    expect(page.locator("#status")).to_contain_text("evaluations done")
     page.locator("#stop").click()
-    expect(page.locator("#status")).to_contain_text("Stopped", timeout=LONG)
+    expect(page.locator("#status")).to_contain_text("Stopped")
     page.wait_for_timeout(1500)
     expect(page.locator("#status")).to_contain_text("Stopped")  # nothing goes on
     assert number(page, "NFE") != "200"
@@ -136,13 +93,13 @@ def test_the_class_is_the_one_chosen_and_stop_stops(page):
 
 def test_an_adaptive_solver_shows_a_tolerance_and_no_steps(page):
     pick(page, "data", "Two moons")
-    expect(page.locator("#label")).to_contain_text("upper", timeout=LONG)
+    expect(page.locator("#label")).to_contain_text("upper")
     page.locator("#solver input").click()
     page.get_by_role("option", name="dopri5", exact=True).click()
-    expect(page.locator("#tolerance")).to_be_visible(timeout=LONG)
+    expect(page.locator("#tolerance")).to_be_visible()
     expect(page.locator("#steps")).to_be_hidden()
     page.locator("#go").click()
-    expect(page.locator("#status")).to_contain_text("Ready", timeout=LONG)
+    expect(page.locator("#status")).to_contain_text("Ready")
     page.wait_for_function(
         "() => !document.querySelector('#numbers').innerText.includes('NFE\\n1\\n')"
     )
@@ -154,35 +111,33 @@ def test_a_link_brings_the_same_picture_back(page, browser):
     page.wait_for_function("() => document.querySelector('#link a').href.includes('label=4')")
     shown = film(page)
     link = page.locator("#link a").evaluate("a => a.href")
-    context = browser.new_context()
+    context = visit(browser)
     other = context.new_page()
     other.goto(link)
-    expect(other.locator("#link a")).to_have_attribute("href", re.compile("label=4"), timeout=LONG)
+    expect(other.locator("#link a")).to_have_attribute("href", re.compile("label=4"))
     other.wait_for_function("old => document.querySelector('#player canvas').toDataURL() == old",
-                            arg=shown, timeout=LONG)  # fmt: skip
+                            arg=shown)  # fmt: skip
     context.close()
 
 
 def test_a_broken_link_says_so(browser, url):
-    context = browser.new_context()
+    context = visit(browser)
     page = context.new_page()
     page.goto(f"{url}?model=<img id=injected src=x>")
-    expect(page.locator("#status")).to_contain_text(
-        "The link cannot be used: no model", timeout=LONG
-    )
+    expect(page.locator("#status")).to_contain_text("The link cannot be used: no model")
     assert page.locator("#injected").count() == 0
     context.close()
 
 
 def test_two_visitors_do_not_see_each_others_pictures(page, browser, url):
     mine = film(page)
-    context = browser.new_context()
+    context = visit(browser)
     other = context.new_page()
     other.goto(url)
-    expect(other.locator("#player canvas")).to_be_visible(timeout=LONG)
+    expect(other.locator("#player canvas")).to_be_visible()
     pick(other, "label", "1")
     other.wait_for_function("old => document.querySelector('#player canvas').toDataURL() != old",
-                            arg=mine, timeout=LONG)  # fmt: skip
+                            arg=mine)  # fmt: skip
     page.wait_for_timeout(500)
     assert film(page) == mine
     context.close()
@@ -192,15 +147,15 @@ def test_export_offers_every_kind_of_file(page):
     page.locator("#export").click()
     files = page.locator("#files")
     for suffix in (".png", ".gif", ".webp", ".npz", ".json"):
-        expect(files).to_contain_text(suffix, timeout=LONG)
+        expect(files).to_contain_text(suffix)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_everything_without_scrolling_sideways(browser, url, scheme):
-    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    context = visit(browser, viewport={"width": 390, "height": 844}, color_scheme=scheme)
     page = context.new_page()
     page.goto(url)
-    expect(page.locator("#player canvas")).to_be_visible(timeout=LONG)
+    expect(page.locator("#player canvas")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     top = page.locator("#picture").bounding_box()["y"]
     assert top < page.locator("#go").bounding_box()["y"]  # the samples come first
@@ -211,7 +166,7 @@ def test_a_phone_shows_everything_without_scrolling_sideways(browser, url, schem
 def comparing(page):
     """A visitor who opened the Compare tab and waited for its first comparison."""
     page.get_by_role("tab", name="Compare").click()
-    expect(page.locator("#c-table tbody tr")).to_have_count(3, timeout=LONG)
+    expect(page.locator("#c-table tbody tr")).to_have_count(3)
     return page
 
 
@@ -229,8 +184,8 @@ def test_compare_opens_with_every_method_from_the_same_noise(comparing):
     comparing.locator("#c-player .fd-time").fill("25")
     half_way = strips(comparing)
     assert half_way[0] != noise[0] and half_way[1:] == noise[1:]  # one step: no state between
-    expect(comparing.locator("#c-table")).not_to_contain_text("…", timeout=LONG)
-    expect(comparing.locator("#c-distance .js-plotly-plot")).to_be_visible(timeout=LONG)
+    expect(comparing.locator("#c-table")).not_to_contain_text("…")
+    expect(comparing.locator("#c-distance .js-plotly-plot")).to_be_visible()
 
 
 def test_rows_of_ones_own_and_a_link_to_them(comparing, browser):
@@ -238,13 +193,13 @@ def test_rows_of_ones_own_and_a_link_to_them(comparing, browser):
         "mnist-meanflow:average:1:1\nmnist-meanflow:average:1:3"
     )
     comparing.locator("#c-go").click()
-    expect(comparing.locator("#c-table tbody tr")).to_have_count(2, timeout=LONG)
+    expect(comparing.locator("#c-table tbody tr")).to_have_count(2)
     link = comparing.locator("#c-link a").evaluate("a => a.href")
     shown = strips(comparing)
-    context = browser.new_context()
+    context = visit(browser)
     other = context.new_page()
     other.goto(link)
-    expect(other.locator("#c-table tbody tr")).to_have_count(2, timeout=LONG)
+    expect(other.locator("#c-table tbody tr")).to_have_count(2)
     assert strips(other) == shown
     context.close()
 
@@ -253,38 +208,38 @@ def test_a_wrong_row_is_a_message_and_the_rows_stay(comparing):
     shown = strips(comparing)
     comparing.locator("#c-rows textarea").fill("mnist-meanflow\nmoons-meanflow")
     comparing.locator("#c-go").click()
-    expect(comparing.get_by_text("must be the same")).to_be_visible(timeout=LONG)
+    expect(comparing.get_by_text("must be the same")).to_be_visible()
     assert strips(comparing) == shown
 
 
 def test_a_preset_of_points_and_a_row_more(comparing):
     pick(comparing, "c-data", "Two moons")
-    expect(comparing.locator("#c-table")).to_contain_text("moons-reflow", timeout=LONG)
+    expect(comparing.locator("#c-table")).to_contain_text("moons-reflow")
     comparing.locator("#c-add button").first.click()
     comparing.locator("#c-add-row").click()
     expect(comparing.locator("#c-rows textarea")).to_have_value(re.compile("(.*\n){3}.*"))
     comparing.locator("#c-go").click()
-    expect(comparing.locator("#c-table tbody tr")).to_have_count(4, timeout=LONG)
+    expect(comparing.locator("#c-table tbody tr")).to_have_count(4)
     assert len(strips(comparing)) == 4
 
 
 def test_two_rows_under_one_handle_and_files_of_all(comparing):
     comparing.locator("#c-ab button").first.click()
-    expect(comparing.locator("#c-slider img").first).to_be_visible(timeout=LONG)
+    expect(comparing.locator("#c-slider img").first).to_be_visible()
     comparing.locator("#c-export").click()
     for suffix in (".png", ".json", ".csv"):
-        expect(comparing.locator("#c-files")).to_contain_text(suffix, timeout=LONG)
+        expect(comparing.locator("#c-files")).to_contain_text(suffix)
 
 
 def test_a_digit_goes_back_to_noise_and_forward_again(comparing):
     comparing.locator("#c-invert button").first.click()
     comparing.locator("#i-go").click()
-    expect(comparing.get_by_text("draw a digit, upload")).to_be_visible(timeout=LONG)
+    expect(comparing.get_by_text("draw a digit, upload")).to_be_visible()
     comparing.locator("#i-example").click()
     expect(comparing.locator("#i-status")).to_be_visible()
     comparing.wait_for_timeout(2500)  # the pad takes the picture without a sign of it
     comparing.locator("#i-go").click()
-    expect(comparing.locator("#i-words")).to_contain_text("Round-trip error", timeout=LONG)
+    expect(comparing.locator("#i-words")).to_contain_text("Round-trip error")
     films = comparing.locator("#i-player canvas")
     assert films.count() == 3
     at_data = films.evaluate_all("all => all.map((c) => c.toDataURL())")
