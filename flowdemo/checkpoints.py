@@ -151,7 +151,8 @@ def save_as(model: Model, name: str) -> None:
         raise ValueError(f"'{name}' is no name: small letters, digits, '-', '_' and '.', up to 64")
     if name in folders() or (TRAINED / name).exists():
         raise ValueError(f"there is a checkpoint '{name}' already; choose another name")
-    changed = {"name": name, "recipe": model.config.recipe.model_copy(update={"name": name})}
+    recipe = model.config.recipe
+    changed = {"name": name, "recipe": recipe and recipe.model_copy(update={"name": name})}
     save(replace(model, config=model.config.model_copy(update=changed)), TRAINED / name)
 
 

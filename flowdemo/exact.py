@@ -10,6 +10,7 @@ from flowdemo.data import dataset, points_of
 from flowdemo.data.toys import MIXTURES
 from flowdemo.ideal import mixture_log_density, mixture_velocity
 from flowdemo.model import Model
+from flowdemo.noise import generator
 from flowdemo.paths import PATHS
 from flowdemo.recipe import Strict
 from flowdemo.solvers import SOLVERS
@@ -73,10 +74,16 @@ class ExactModel(Model):
         return tuple(SOLVERS)
 
 
+def some_of(points: Tensor) -> tuple[Tensor, Tensor]:
+    """At most ROWS of the points, from all over their table, and their only label."""
+    rows = torch.randperm(len(points), generator=generator(SEED))[:ROWS]
+    return points[rows], torch.zeros(len(rows)).long()
+
+
 def exact_model(data: str, points: Tensor | None = None, path: str = "linear") -> ExactModel:
     """The exact velocity of a data set of the plane, in closed form.
 
-    The Gaussian mixture where the data is one; else that of `points` (n, 2) or of 2,000 draws, each a
+    The Gaussian mixture where the data is one; else that of 2,000 draws or of `points` (n, 2), each a
     narrow Gaussian: follow it to the end, and you land on those very points.
     """
     info = dataset(data)
@@ -84,9 +91,8 @@ def exact_model(data: str, points: Tensor | None = None, path: str = "linear") -
         means, scale = MIXTURES[data]
         labels = torch.arange(len(means))
     else:
-        drawn = points_of(data, ROWS, SEED) if points is None else (points, None)
-        means, scale = drawn[0][:ROWS], SCALE
-        labels = torch.zeros(len(means)).long() if drawn[1] is None else drawn[1]
+        means, labels = points_of(data, ROWS, SEED) if points is None else some_of(points)
+        scale = SCALE
     net = ExactField(means, torch.tensor([scale]), labels, len(info.classes), path)
     config = ExactConfig(
         name=f"{data}-exact",

@@ -202,3 +202,9 @@ def test_it_offers_every_solver_of_a_velocity_and_no_average_velocity():
 def test_nobody_has_own_points_but_who_brings_them():
     with pytest.raises(ValueError, match="own points are not kept here"):
         exact_model(OWN)
+
+
+def test_of_many_own_points_all_parts_are_seen():
+    points = torch.cat([torch.full((3000, 2), -3.0), torch.full((3000, 2), 3.0)])
+    made = sample(exact_model(OWN, points), 200, solver="rk4", steps=30).points
+    assert 0.35 < (made[:, 0] > 0).float().mean() < 0.65

@@ -19,10 +19,9 @@ def points(n=6, d=2, seed=0, dtype=torch.float32):
 
 
 def trace(velocity, x, t):
-    """The trace of the Jacobian of each row, by reverse mode."""
-    rows = zip(x, t, strict=True)
-    jacobians = (torch.autograd.functional.jacobian(lambda x: velocity(x, t), x) for x, t in rows)
-    return torch.stack([jacobian.trace() for jacobian in jacobians])
+    """The trace of the Jacobian of each row, by reverse mode; rows do not touch one another."""
+    jacobian = torch.autograd.functional.jacobian(lambda x: velocity(x, t), x)  # (n, d, n, d)
+    return torch.einsum("nini->n", jacobian)
 
 
 @pytest.mark.parametrize("d", [1, 2, 3])
@@ -31,7 +30,7 @@ def test_the_divergence_is_the_trace_of_the_jacobian(d):
     mix = torch.arange(d * d, dtype=torch.float64).reshape(d, d).cos()
 
     def velocity(x, t):
-        return torch.tanh(x @ mix) * x.roll(1, -1) + t[..., None] * x**2
+        return torch.tanh(x @ mix) * x.roll(1, -1) + t[:, None] * x**2
 
     v, div = divergence(velocity, x, t)
     torch.testing.assert_close(v, velocity(x, t))
@@ -43,8 +42,7 @@ def test_the_divergence_of_a_guided_network_is_that_of_the_guided_velocity(guida
     model, x, t = make_model(guidance_input=guidance_input), points(), torch.linspace(0, 1, 6)
 
     def velocity(x, t):
-        rows = x.reshape(-1, 2)
-        return model.velocity(rows, t, 1, 3.0).reshape(x.shape)
+        return model.velocity(x, t, 1, 3.0)
 
     torch.testing.assert_close(divergence(velocity, x, t)[1], trace(velocity, x, t))
 
@@ -69,7 +67,7 @@ def test_the_exact_flow_of_two_gaussians_has_their_density(path, label):
     equal = distributions.Categorical(torch.ones(len(means)))
     mixture = distributions.MixtureSameFamily(equal, parts)
     x_1 = means.repeat(60 // len(means), 1) + points(60)
-    found = log_likelihood(exact_model("two-gaussians", path=path), x_1, label)
+    found = log_likelihood(exact_model("two-gaussians", path=path), x_1, label, steps=20)
     torch.testing.assert_close(found, mixture.log_prob(x_1), atol=0.01, rtol=0)
 
 
@@ -85,7 +83,7 @@ def test_the_density_that_a_network_learnt_integrates_to_one():
 def test_the_weight_counts():
     """At w = 3 the class lies farther from the other one, so its far side is likelier."""
     model, far = exact_model("two-gaussians"), torch.tensor([[6.0, 0.0]])
-    plain, guided = (log_likelihood(model, far, 1, w).item() for w in (1.0, 3.0))
+    plain, guided = (log_likelihood(model, far, 1, w, steps=15).item() for w in (1.0, 3.0))
     assert plain == pytest.approx(-math.log(2 * math.pi) - 2, abs=0.01)
     assert guided > plain + 0.3
 

@@ -1,13 +1,12 @@
-"""One's own points: tables that are read or refused, drawings, and their size."""
+"""One's own points: tables that are read or refused, and their size."""
 
 import math
 
 import pytest
 import torch
-from PIL import Image, ImageDraw
 
 from flowdemo.data import own
-from flowdemo.data.own import drawn_points, fitted, parse_points
+from flowdemo.data.own import fitted, parse_points
 
 ROWS = [(k, -0.5 * k) for k in range(12)]
 
@@ -56,6 +55,11 @@ def test_a_line_that_is_no_point_is_named(line, message):
         parse_points("x,y\n\n" + table() + line + "\n5,5\n")
 
 
+def test_a_first_line_with_one_number_in_it_is_no_title():
+    with pytest.raises(ValueError, match="line 1 must be two numbers, not '2024,y'"):
+        parse_points(table(before="2024,y\n"))
+
+
 def test_a_long_line_is_quoted_in_part():
     with pytest.raises(ValueError, match=r"line 13 .* 'a{40}'$"):
         parse_points(table(after=500 * "a"))
@@ -71,10 +75,10 @@ def test_too_few_points_are_refused_with_their_number(text, count):
 
 def test_as_many_points_as_are_allowed_are_taken_and_not_one_more():
     assert len(parse_points("1,2\n" * 10)) == 10
-    with pytest.raises(ValueError, match="not 9$"):
+    with pytest.raises(ValueError, match=r"not 9$"):
         parse_points("1,2\n" * 9)
     assert len(parse_points("1,2\n" * 20_000)) == 20_000
-    with pytest.raises(ValueError, match="not 20001$"):
+    with pytest.raises(ValueError, match=r"not 20001$"):
         parse_points("1,2\n" * 20_001)
 
 
@@ -82,64 +86,6 @@ def test_a_text_that_is_too_large_is_refused_before_it_is_read(monkeypatch):
     monkeypatch.setattr(own, "cells_of", None)
     with pytest.raises(ValueError, match="larger than 2 MB"):
         parse_points("1,2\n" * 500_001)
-
-
-def page(size=(120, 80), paper=(0, 0, 0, 0), mode="RGBA"):
-    picture = Image.new(mode, size, paper)
-    return picture, ImageDraw.Draw(picture)
-
-
-@pytest.mark.parametrize(
-    ("mode", "paper", "ink"),
-    [
-        ("RGBA", (0, 0, 0, 0), (0, 0, 0, 255)), ("RGBA", (0, 0, 0, 0), (255, 255, 255, 255)),
-        ("RGBA", (255, 255, 255, 255), (0, 0, 0, 255)), ("RGB", "white", "navy"), ("L", 255, 0),
-    ],
-)  # fmt: skip
-def test_drawn_points_lie_on_the_strokes_with_y_upwards(mode, paper, ink):
-    """A bar at the top of a page, from column 10 to 99 and from row 5 to 14, and a dot below."""
-    picture, pen = page(paper=paper, mode=mode)
-    pen.rectangle((10, 5, 99, 14), fill=ink)
-    pen.rectangle((10, 60, 29, 69), fill=ink)
-    points = drawn_points(picture, 3000)
-    column, row = points[:, 0].floor(), -points[:, 1].floor()
-    bar = (column >= 10) & (column <= 99) & (row >= 5) & (row <= 14)
-    dot = (column >= 10) & (column <= 29) & (row >= 60) & (row <= 69)
-    assert points.shape == (3000, 2) and (bar | dot).all() and bar.any() and dot.any()
-    assert points[bar, 1].min() > points[dot, 1].max()
-
-
-def test_drawn_points_are_spread_evenly_over_the_ink():
-    """Three quarters of the ink is a square; it holds as much in each of its quarters."""
-    picture, pen = page((200, 100))
-    pen.rectangle((0, 0, 59, 59), fill="black")
-    pen.rectangle((150, 0, 169, 59), fill="black")
-    points = drawn_points(picture, 20_000)
-    square = points[points[:, 0] < 60]
-    assert len(square) / 20_000 == pytest.approx(0.75, abs=0.02)
-    right, upper = square[:, 0] > 30, square[:, 1] > square[:, 1].min() + 30
-    for part in (right & upper, right & ~upper, ~right & upper, ~right & ~upper):
-        assert part.float().mean().item() == pytest.approx(0.25, abs=0.02)
-    inside = square - square.floor()  # not all in the corners of the pixels
-    assert inside.mean(0).tolist() == pytest.approx([0.5, 0.5], abs=0.02)
-
-
-def test_the_same_drawing_gives_the_same_points_for_a_seed():
-    picture, pen = page()
-    pen.line((10, 10, 100, 70), fill="black", width=5)
-    assert torch.equal(drawn_points(picture, 50, seed=1), drawn_points(picture, 50, seed=1))
-    assert not torch.equal(drawn_points(picture, 50, seed=1), drawn_points(picture, 50, seed=2))
-
-
-@pytest.mark.parametrize("paper", [(0, 0, 0, 0), (255, 255, 255, 255)])
-def test_an_empty_page_is_refused(paper):
-    with pytest.raises(ValueError, match="nothing is drawn yet"):
-        drawn_points(page(paper=paper)[0])
-
-
-def test_a_page_beyond_measure_is_refused_before_it_is_looked_at():
-    with pytest.raises(ValueError, match="too large"):
-        drawn_points(Image.new("1", (6000, 6000)))
 
 
 def spread(points):
@@ -178,6 +124,19 @@ def test_points_in_one_place_are_refused(place):
         fitted(torch.tensor([place]).repeat(37, 1))
 
 
+def test_points_that_differ_by_rounding_alone_are_refused():
+    place = torch.tensor(1e6)
+    beside = torch.nextafter(place, place + 1)
+    for pair in ([place, beside], [-beside, -place]):
+        with pytest.raises(ValueError, match="all lie in one place"):
+            fitted(torch.stack(pair)[:, None].repeat(10, 2))
+
+
 def test_points_on_a_line_are_fitted():
     line = torch.stack([torch.arange(20.0), torch.full((20,), 5.0)], dim=1)
     assert spread(fitted(line)) == pytest.approx(3) and fitted(line)[:, 1].abs().max() == 0
+
+
+def test_a_mark_before_the_table_is_no_part_of_it():
+    table = "\n".join(f"{k},{-k}" for k in range(12))
+    assert torch.equal(parse_points("\ufeff" + table), parse_points(table))

@@ -18,6 +18,7 @@ def parse_points(text: str) -> Tensor:
     """
     if len(text) > MAX_BYTES:
         raise ValueError(f"the table is larger than {MAX_BYTES // 1_000_000} MB; give fewer points")
+    text = text.removeprefix("\ufeff")  # some programs put this mark before a table
     lines = [(k, line) for k, line in enumerate(text.splitlines(), start=1) if line.strip()]
     if lines and not any(map(is_number, cells_of(lines[0][1]))):
         lines = lines[1:]

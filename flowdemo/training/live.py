@@ -57,13 +57,16 @@ def live_recipe(wish: Wish, name: str, teacher: Model | None = None) -> Recipe:
     sizes = teacher.config.net if teacher else MLPConfig(width=96, depth=3)
     if reflow and teacher is None:
         raise ValueError("reflow learns from a flow: train flow matching first")
+    if teacher and teacher.config.method == "meanflow":
+        raise ValueError(f"{teacher.name} only jumps: learn from a flow")
     many, power = len(dataset(wish.data).classes) > 1, LOSSES[wish.loss]
+    guided = (mean or reflow) and (many or sizes.guidance)
     options = MeanFlowOptions(share_interval=0.75, share_start=0.25, share_end=0.25, power=power)
     return Recipe(
         name=name,
         method=wish.method,
         data=wish.data,
-        net=sizes.model_copy(update={"end_time": mean, "guidance": many and (mean or reflow)}),
+        net=sizes.model_copy(update={"end_time": mean, "guidance": guided}),
         path=teacher.config.path if teacher else wish.path,
         times=wish.times,
         share_start=0.25 if reflow else 0.0,

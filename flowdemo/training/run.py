@@ -166,7 +166,7 @@ def chain(sources: list[Model]) -> dict[str, Any]:
     costs: dict[str, Any] = {}
     for model in sources:
         cost = dict(model.config.training)
-        costs |= cost.pop("chain", {}) | {model.name: cost}
+        costs |= cost.pop("chain", {}) | ({model.name: cost} if cost else {})
     return costs
 
 

@@ -14,7 +14,7 @@ from flowdemo.noise import noise
 from flowdemo.sampling import sample
 from flowdemo.training.live import Snapshot, Wish, live_recipe, train_live
 from flowdemo.ui.generate import Wanted
-from flowdemo.ui.lab import MARGIN, REAL, Desk, load, source_of
+from flowdemo.ui.lab import MARGIN, REAL, Desk, source_of
 from flowdemo.ui.player import encode, film, payload
 from flowdemo.ui.work import TIMED, Stopped
 
@@ -46,8 +46,8 @@ def train(
 ) -> Iterator[View]:
     """A run, shown while it goes on; what it learnt stays on the desk, also when it is stopped.
 
-    `teacher` is a title of the desk or a checkpoint's name, or empty: the last flow on the desk for
-    reflow, none for others. `Stopped` comes out after the model was kept.
+    `teacher` is a title of the desk, or empty: for reflow and MeanFlow the last flow on the desk.
+    `Stopped` comes out after the model was kept.
     """
     source, master = source_of(wish.data, desk), teacher_of(wish, desk, teacher)
     title = fresh_title(wish.method, desk)
@@ -86,9 +86,9 @@ def teacher_of(wish: Wish, desk: Desk, title: str) -> Model | None:
     """The model that a run learns from."""
     own = {t: m for t, m in desk.runs.items() if m.config.data == wish.data}
     if title:
-        return own[title] if title in own else load(title)
+        return own[title]
     flows = [m for m in own.values() if m.config.method != "meanflow"]
-    return flows[-1] if flows and wish.method == "reflow" else None
+    return flows[-1] if flows and wish.method != "flow-matching" else None
 
 
 def fresh_title(method: str, desk: Desk) -> str:
