@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from flowdemo import load
 from flowdemo.data import OWN
 from flowdemo.evaluation.metrics import straightness
 from flowdemo.lab import Source, distance, floor
@@ -228,3 +229,14 @@ def test_own_points_have_one_class_and_no_guidance(method, few_pairs):
     model = model_of(Wish(OWN, method, steps=3), start, mine)
     assert not model.config.net.guidance and model.config.guidance == (1, 1)
     assert torch.isfinite(sample(model, 5).points).all()
+
+
+def test_a_shipped_teacher_of_one_class_keeps_its_weight_input_and_a_jump_is_no_teacher():
+    wish = Wish("checkerboard", "reflow", steps=1)
+    teacher = load("checkerboard-reflow")
+    (*_, last) = train_live(
+        live_recipe(wish, "lab-x", teacher), Source("checkerboard").coupling(), teacher
+    )
+    assert last.model.config.net.guidance and last.progress.step == 1
+    with pytest.raises(ValueError, match="only jumps"):
+        live_recipe(wish, "lab-x", load("checkerboard-meanflow"))

@@ -13,7 +13,7 @@ EXPLAIN_LAB = both(
     """
 - **Points** move along `dx/dt = v(x, t)` from N(0, I) to the data; grey: real data. Small squares (**solver states**) mark
   where the solver really was. Colours are classes.
-- **Velocity**: the arrows of v at the time of the slider, all panels at one scale. A MeanFlow network has **average
+- **Velocity**: the arrows of v at the time of the slider, all panels at one scale; of the chosen class, else of all data. A MeanFlow network has **average
   velocities** u(x, t, s), from t to the s of the second slider: one arrow along it is one step.
 - **Exact velocity**: the mean of all conditional velocities through a point,
   `v(x, t) = E[x_1 - x_0 | x_t = x]` on the linear path; in closed form where the data is a mixture of Gaussians, else over 2,000
@@ -25,7 +25,7 @@ EXPLAIN_LAB = both(
 """,
     """
 - **点**沿 `dx/dt = v(x, t)` 从 N(0, I) 走向数据;灰点是真实数据。小方块(**solver states**)标出求解器真正停过的位置。颜色表示类别。
-- **速度**:滑块所在时刻 v 的箭头,所有画面同一比例。MeanFlow 网络有**平均速度** u(x, t, s),从 t 到第二个滑块的 s:沿箭头走一次就是一步。
+- **速度**:滑块所在时刻 v 的箭头,所有画面同一比例;属于所选类别,否则属于全部数据。MeanFlow 网络有**平均速度** u(x, t, s),从 t 到第二个滑块的 s:沿箭头走一次就是一步。
 - **精确速度**:经过一点的所有条件速度的平均,线性路径上 `v(x, t) = E[x_1 - x_0 | x_t = x]`;数据是高斯混合时用闭式,否则用 2,000 个数据点,每点是尺度 0.05 的高斯。
 - **底色**:密度,或学到的速度错在哪里 `|v - v*|`,最深处是最差画面的 95% 分位数。reflow 本来就学另一个速度,它的"误差"不是缺点。
 - **W2** 是到同样多真实点的精确 Wasserstein-2 距离;两批真实点之间的距离写在表头。**速度误差**是沿精确样本 `|v - v*|` 的均方根。
