@@ -82,7 +82,9 @@ def frames(page: Page, url: str) -> None:
     """Prints what drawing a frame of 1,000 points with 100 steps takes, and the payload."""
     page.goto(f"{url}?lab=moons&n=1000&steps=100&shown=moons-flow-matching")
     page.wait_for_selector("#l-player canvas")
-    page.wait_for_function("() => document.querySelector('#l-table td:nth-child(4)').innerText > '0'")
+    page.wait_for_function(
+        "() => document.querySelector('#l-table td:nth-child(4)').innerText > '0'"
+    )
     page.wait_for_timeout(1000)
     page.evaluate(FRAMES, "#l-player")
     ms = page.evaluate(FRAMES, "#l-player")

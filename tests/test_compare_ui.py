@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import parse_qsl
 
 import gradio as gr
@@ -143,6 +144,18 @@ def test_a_link_brings_the_comparison_back():
     assert again == Comparison(
         "moons-flow-matching:euler:4:1\nmoons-meanflow:average:1:1", 7, "upper", 5
     )
+
+
+def test_a_link_says_when_the_weights_are_others_now():
+    *_, view = views(Comparison("moons-flow-matching:euler:1\nmoons-reflow:euler:1", 2))
+    query = dict(parse_qsl(view.link.split('href="?')[1].split('"')[0].replace("&amp;", "&")))
+    assert len(query["rev"].split(",")) == 2
+
+    def status(changes):
+        return compare_events.open_link(SimpleNamespace(query_params=query | changes))[-2]
+
+    assert status({}) == text.IDLE
+    assert "other weights (&lt;b&gt;)" in status({"rev": "<b>"})
 
 
 def test_the_first_comparison_is_every_method_as_it_is_meant():

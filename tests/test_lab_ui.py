@@ -18,7 +18,8 @@ from flowdemo.data import OWN
 from flowdemo.lab import SIDE, TIMES, Source, velocity_field
 from flowdemo.training.live import Wish
 from flowdemo.ui import app, lab_events, lab_text, lab_train_tab, text
-from flowdemo.ui.lab import EXACT, Asked, Desk, run
+from flowdemo.ui.lab import run
+from flowdemo.ui.lab_desk import EXACT, Asked, Desk
 from flowdemo.ui.lab_look import back_to_noise, likelihood, two_kinds
 from flowdemo.ui.lab_train import CHAIN, train, train_chain
 from flowdemo.ui.work import Stopped, Switch

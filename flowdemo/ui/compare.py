@@ -1,7 +1,7 @@
 """The Compare tab: several models, solvers, steps and weights from the same noise."""
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlencode
@@ -199,8 +199,14 @@ def link(comparison: Comparison, rows: list[Row]) -> str:
     """A link that brings the whole comparison back."""
     lines = [str(row.spec) for row in rows]
     shared = {"n": comparison.n, "label": comparison.label, "seed": comparison.seed}
-    query = urlencode({"compare": ",".join(lines)} | shared)
+    weights = revisions(row.samples.settings["revision"] for row in rows)
+    query = urlencode({"compare": ",".join(lines)} | shared | {"rev": weights})
     return f'<div class="fd-link"><a href="?{html.escape(query)}">Link to this comparison</a></div>'
+
+
+def revisions(names: Iterable[str]) -> str:
+    """The weights of some rows, each once."""
+    return ",".join(dict.fromkeys(names))
 
 
 def comparison_from(query: dict[str, str]) -> Comparison:

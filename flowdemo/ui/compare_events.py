@@ -18,12 +18,13 @@ from flowdemo.ui.compare import (
     measured,
     pictures,
     quality,
+    revisions,
     run,
     table,
     words,
 )
 from flowdemo.ui.compare_controls import Controls, default_n, of_preset, updates
-from flowdemo.ui.events import Components
+from flowdemo.ui.events import Components, other_weights
 from flowdemo.ui.generate import ALL, load
 from flowdemo.ui.work import Stopped, Switch, fresh_folder, spoken
 
@@ -137,7 +138,8 @@ def open_link(request: gr.Request) -> list[Any]:
         message = f"The link cannot be used: {html.escape(str(error))}"
         return [*nothing, message, gr.Tabs(selected="compare")]
     changes = updates(comparison, data, gr.skip())
-    return [*changes, text.IDLE, gr.Tabs(selected="compare")]
+    note = other_weights(query.get("rev"), revisions(model.revision for model in models))
+    return [*changes, note or text.IDLE, gr.Tabs(selected="compare")]
 
 
 def press_linked(request: gr.Request, switch: Switch, *values: Any) -> Iterator[list[Any]]:

@@ -1,5 +1,6 @@
 """What the events of all tabs share: their queues, a run as updates, and stopping it."""
 
+import html
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -53,6 +54,13 @@ def press(
         except (ValueError, OSError):
             yield said(text.IDLE, outputs)  # no progress of a run that failed
             raise
+
+
+def other_weights(old: str | None, new: str) -> str:
+    """What a link says that was made with other weights than there are now; else nothing."""
+    if old in (None, new):
+        return ""
+    return text.OTHER_WEIGHTS.format(old=html.escape(old), new=new)
 
 
 def said(words: str, outputs: int) -> list[Any]:

@@ -18,7 +18,7 @@ from flowdemo.ui.controls import (
     moved,
     updates,
 )
-from flowdemo.ui.events import Components
+from flowdemo.ui.events import Components, other_weights
 from flowdemo.ui.generate import (
     ANY,
     Choice,
@@ -170,10 +170,7 @@ def open_link(request: gr.Request) -> list[Any]:
             *[gr.skip()] * len(Controls.__dataclass_fields__),
             f"The link cannot be used: {html.escape(str(error))}",
         ]
-    changed = query.get("rev") not in (None, model.revision)
-    rev = html.escape(query.get("rev", ""))
-    note = text.OTHER_WEIGHTS.format(old=rev, new=model.revision) if changed else ""
-    return [*updates(choice), note or text.IDLE]
+    return [*updates(choice), other_weights(query.get("rev"), model.revision) or text.IDLE]
 
 
 def linked(

@@ -13,7 +13,8 @@ from flowdemo.lab import distance, floor
 from flowdemo.sampling import parse_label, sample
 from flowdemo.settings import max_evaluations
 from flowdemo.ui.events import LANE
-from flowdemo.ui.lab import EXACT, MAX_POINTS, Desk, models_here, source_of
+from flowdemo.ui.lab import MAX_POINTS
+from flowdemo.ui.lab_desk import EXACT, Desk, models_here, source_of
 from flowdemo.ui.lab_train import train
 from flowdemo.ui.lab_train_tab import TRAIN, wish_of
 from flowdemo.ui.work import TIMED, fresh_folder, spoken

@@ -16,7 +16,8 @@ from flowdemo.recipe import FIXED
 from flowdemo.sampling import parse_label
 from flowdemo.ui import events, lab_text, text
 from flowdemo.ui.generate import ALL, ANY
-from flowdemo.ui.lab import MAX_POINTS, Asked, Desk, View, run, titles
+from flowdemo.ui.lab import MAX_POINTS, View, run
+from flowdemo.ui.lab_desk import Asked, Desk, titles
 from flowdemo.ui.work import Switch, spoken
 
 OUTPUTS = 4  # status, films, table, link

@@ -10,15 +10,15 @@ from torch import Tensor
 from flowdemo import plots
 from flowdemo.couplings import COUPLINGS
 from flowdemo.inversion import invert, round_trip_error
-from flowdemo.lab import Source, crossings, lattice
+from flowdemo.lab import crossings, lattice
 from flowdemo.likelihood import log_likelihood
 from flowdemo.model import Model
 from flowdemo.noise import generator
 from flowdemo.paths import PATHS
-from flowdemo.sampling import Samples, Trajectory, sample
+from flowdemo.sampling import Trajectory, sample
 from flowdemo.ui.generate import Wanted
-from flowdemo.ui.lab import EXACT, MARGIN, REAL, Desk, models_here, source_of
-from flowdemo.ui.player import encode, film, payload
+from flowdemo.ui.lab_desk import EXACT, Desk, models_here, source_of
+from flowdemo.ui.lab_films import REAL, runs
 from flowdemo.ui.work import TIMED, in_background, yielding
 
 LINES, STATES = 24, 41  # conditional paths, and their states
@@ -55,22 +55,11 @@ def two_kinds(data: str, desk: Desk, path: str, coupling: str, seed: int) -> Loo
         f"of the marginal trajectories {crossings(shown.states)} do, and those at different times: a "
         "velocity field has one direction at each point and time."
     )
-    captions = ("conditional: noise and data in pairs", "marginal: along the exact velocity")
-    return Look(two_films(source, (conditional, marginal), captions), words)
-
-
-def two_films(source: Source, runs: tuple[Samples, Samples], captions: tuple[str, str]) -> str:
-    """Two films at one scale."""
-    real = source.draw(REAL, 1)[0]
-    extent = MARGIN * max(real.abs().max().item(), 3.0)
-    behind = {"layers": ["points", "paths", "real"], "real": encode(real.numpy())}
-    colour = plots.METHOD_COLOURS["exact"]
-    return payload(
-        *(
-            film(made, caption=caption, colour=colour, extent=extent, layers=behind)
-            for made, caption in zip(runs, captions, strict=True)
-        )
-    )
+    made = {
+        "conditional: noise and data in pairs": conditional,
+        "marginal: along the exact velocity": marginal,
+    }
+    return Look(runs(source, made, "exact"), words)
 
 
 def back_to_noise(
@@ -91,11 +80,8 @@ def back_to_noise(
             yield f"{progress} evaluations ..."
     back, again = progress
     way = Trajectory(back.trajectory.times.flip(0), back.trajectory.states.flip(0))
-    films = two_films(
-        source,
-        (replace(again, trajectory=way), again),
-        (f"back by {title} (read it from t = 1)", "forward again"),
-    )
+    made = {f"back by {title} (read it from t = 1)": replace(again, trajectory=way)}
+    films = runs(source, made | {"forward again": again}, model.config.method)
     x_0 = back.x_0
     yield Look(
         films,

@@ -10,7 +10,7 @@ from flowdemo.couplings import COUPLINGS
 from flowdemo.paths import PATHS
 from flowdemo.ui import events, lab_text, text
 from flowdemo.ui.events import LANE, PRIVATE, QUICK, stop_run
-from flowdemo.ui.lab import EXACT, Desk, titles
+from flowdemo.ui.lab_desk import EXACT, Desk, titles
 from flowdemo.ui.lab_look import Look, back_to_noise, likelihood, two_kinds
 from flowdemo.ui.player import player
 from flowdemo.ui.work import Switch

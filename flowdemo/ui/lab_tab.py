@@ -12,7 +12,8 @@ from flowdemo.ui import lab_look_tab, lab_text, lab_train_tab, text
 from flowdemo.ui.controls import Start, start
 from flowdemo.ui.events import LANE, PRIVATE, PROMPT, QUICK, Components, randomized, stop_run
 from flowdemo.ui.generate import ANY
-from flowdemo.ui.lab import MAX_POINTS, Desk, titles
+from flowdemo.ui.lab import MAX_POINTS
+from flowdemo.ui.lab_desk import Desk, titles
 from flowdemo.ui.lab_events import (
     choose_data,
     open_link,

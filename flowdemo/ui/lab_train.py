@@ -14,8 +14,8 @@ from flowdemo.noise import noise
 from flowdemo.sampling import sample
 from flowdemo.training.live import Snapshot, Wish, live_recipe, train_live
 from flowdemo.ui.generate import Wanted
-from flowdemo.ui.lab import MARGIN, REAL, Desk, source_of
-from flowdemo.ui.player import encode, film, payload
+from flowdemo.ui.lab_desk import Desk, source_of
+from flowdemo.ui.lab_films import runs
 from flowdemo.ui.work import TIMED, Stopped
 
 POINTS, STEPS, SEED = 400, 20, 5  # of the cloud that is drawn while training
@@ -116,15 +116,8 @@ def snapshot(
         (*curve.distances, (step, distance(source, made))),
         curve.floor or floor(source, made),
     )
-    real = source.draw(REAL, 1)[0]
-    drawn = film(
-        made,
-        caption=f"{title}, step {step}, {steps} solver step(s)",
-        colour=plots.METHOD_COLOURS[model.config.method],
-        extent=MARGIN * max(real.abs().max().item(), 3.0),
-        layers={"layers": ["points", "paths", "real"], "real": encode(real.numpy())},
-    )
-    return curve, payload(drawn)
+    caption = f"{title}, step {step}, {steps} solver step(s)"
+    return curve, runs(source, {caption: made}, model.config.method)
 
 
 def said(title: str, progress: Any) -> str:

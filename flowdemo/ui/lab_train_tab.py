@@ -17,7 +17,7 @@ from flowdemo.times import TIMES
 from flowdemo.training.live import LOSSES, MAX_STEPS, Wish
 from flowdemo.ui import events, lab_text, text
 from flowdemo.ui.events import PRIVATE, QUICK, stop_run
-from flowdemo.ui.lab import EXACT, Desk, titles
+from flowdemo.ui.lab_desk import EXACT, Desk, titles
 from flowdemo.ui.lab_train import Curve, View, train, train_chain
 from flowdemo.ui.player import player
 from flowdemo.ui.work import Switch, fresh_folder, spoken

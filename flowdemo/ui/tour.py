@@ -5,7 +5,9 @@ from functools import lru_cache
 from flowdemo.lab import Source
 from flowdemo.model import Model
 from flowdemo.ui.generate import load
-from flowdemo.ui.lab import Asked, Desk, films, panel_of
+from flowdemo.ui.lab import panel_of
+from flowdemo.ui.lab_desk import Asked, Desk
+from flowdemo.ui.lab_films import films
 from flowdemo.ui.lab_look import two_kinds
 
 DATA, POINTS, SEED = "moons", 400, 42

@@ -1,0 +1,107 @@
+"""The films of the 2-D Lab: what the player draws of some panels, all at one scale."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from flowdemo import lab, plots
+from flowdemo.lab import Source
+from flowdemo.methods import AVERAGE
+from flowdemo.model import Model
+from flowdemo.sampling import Samples, parse_label
+from flowdemo.ui.lab_desk import Asked, Panel
+from flowdemo.ui.player import encode, film, payload
+
+REAL, MARGIN = 600, 1.15  # real points behind a film, and room around them
+LAYERS = ("points", "paths", "real")
+
+
+def backdrop(source: Source, on: Sequence[str] = LAYERS) -> tuple[float, dict[str, Any]]:
+    """How far from the origin is shown; real points behind, and the layers that are on."""
+    real = source.draw(REAL, 1)[0]
+    extent = MARGIN * max(real.abs().max().item(), 3.0)
+    return extent, {"layers": on, "real": encode(real.numpy())}
+
+
+def runs(source: Source, made: dict[str, Samples], method: str) -> str:
+    """Samples by their captions, in the colour of a method."""
+    extent, behind = backdrop(source)
+    colour = plots.METHOD_COLOURS[method]
+    return payload(
+        *(
+            film(samples, caption=caption, colour=colour, extent=extent, layers=behind)
+            for caption, samples in made.items()
+        )
+    )
+
+
+def exact_for(source: Source, model: Model) -> Model:
+    """The exact velocity of the path that a model was trained on."""
+    return source.exact(model.config.path)
+
+
+def films(
+    source: Source,
+    asked: Asked,
+    panels: list[Panel],
+    on: Sequence[str] = ("points", "paths", "real"),
+    play: bool = False,
+) -> str:
+    """All panels for the one player, with the layers that are on at first."""
+    extent, behind = backdrop(source, on)
+    fields = fields_of(source, asked, panels, extent)
+    return payload(
+        *(
+            film(
+                panel.samples,
+                caption=panel.title,
+                colour=plots.METHOD_COLOURS[panel.model.config.method],
+                extent=extent,
+                layers=behind | layers,
+            )
+            for panel, layers in zip(panels, fields, strict=True)
+        ),
+        play=play,
+    )
+
+
+def fields_of(
+    source: Source, asked: Asked, panels: list[Panel], extent: float
+) -> list[dict[str, Any]]:
+    """Arrows and errors of every panel as the player takes them, all at one scale."""
+    still, arrows, errors, exact = [], [], [], {}
+    for panel in panels:
+        model, w = panel.model, panel.samples.settings["guidance"]
+        label = parse_label(asked.label, model.config.classes)
+        how = (extent, label if isinstance(label, int) else None, w)
+        if (key := (model.config.path, w)) not in exact:
+            exact[key] = lab.velocity_field(exact_for(source, model), *how)
+        still.append(lab.velocity_field(model, *how))
+        errors.append((still[-1] - exact[key]).norm(dim=2))
+        mean = AVERAGE in model.solvers
+        arrows.append(lab.average_field(model, *how) if mean else still[-1][:, None])
+    longest = max(v.norm(dim=-1).quantile(0.7).item() for v in still)  # others are cut
+    worst = max(1e-3, *(e.quantile(0.95).item() for e in errors))
+    return [
+        {"field": packed(v, longest)} | error_layer(panel, e, worst)
+        for panel, v, e in zip(panels, arrows, errors, strict=True)
+    ]
+
+
+def packed(field: Tensor, longest: float) -> dict[str, Any]:
+    """Arrows (times, ends, cells, 2) as bytes, the longest 127."""
+    times, ends, _, _ = field.shape
+    length = field.norm(dim=-1, keepdim=True).clamp(min=longest) / longest  # longer ones are cut
+    whole = (127 * field / length / longest).round().clamp(-127, 127).to(torch.int8)
+    return {"side": lab.SIDE, "times": times, "ends": ends, "data": encode(whole.numpy())}
+
+
+def error_layer(panel: Panel, error: Tensor, worst: float) -> dict[str, Any]:
+    """The error (times, cells) as bytes, darkest at `worst`; the exact velocity has none."""
+    if panel.model.config.method == "exact":
+        return {}
+    whole = (255 * error / worst).clamp(0, 255).to(torch.uint8)
+    layer = {"side": lab.SIDE, "times": len(error), "data": encode(whole.numpy())}
+    return {"error": layer | {"worst": round(worst, 2)}}
