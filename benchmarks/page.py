@@ -79,7 +79,7 @@ def comparison(page: Page, url: str, rounds: int) -> None:
 
 
 def frames(page: Page, url: str) -> None:
-    """Prints what drawing a frame of 1,000 points with 100 steps takes, and the payload."""
+    """Prints what drawing a frame of 1,000 points with 100 steps takes."""
     page.goto(f"{url}?lab=moons&n=1000&steps=100&shown=moons-flow-matching")
     page.wait_for_selector("#l-player canvas")
     page.wait_for_function(

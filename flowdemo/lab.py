@@ -1,5 +1,6 @@
 """Flows in the plane looked at from within: fields, their errors, and distances to real points."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -35,12 +36,11 @@ class Source:
         return dataset(self.name)
 
     def draw(self, n: int, seed: int) -> tuple[Tensor, Tensor]:
-        """n points (n, 2) and labels (n,); of one's own points a part, or some of them twice."""
+        """n points (n, 2) and labels (n,); of one's own points any, some perhaps twice."""
         if self.points is None:
             return points_of(self.name, n, seed)
-        order = torch.randperm(len(self.points), generator=generator(seed))
-        points = self.points[order.repeat(-(-n // len(order)))[:n]]
-        return points, torch.zeros(n).long()
+        rows = torch.randint(len(self.points), (n,), generator=generator(seed))
+        return self.points[rows], torch.zeros(n).long()
 
     def coupling(self) -> Coupling:
         """Fresh noise for training points."""
@@ -104,17 +104,16 @@ def average_field(
 
 
 @torch.inference_mode()
-def velocity_error(model: Model, exact: Model, samples: Samples) -> float:
+def velocity_error(
+    model: Model, exact: Model, samples: Samples, watch: Callable[[int], None] = lambda rows: None
+) -> float:
     """The root mean square of |v - v*| along samples of the exact velocity: where the flow passes."""
     labels, guidance = samples.labels, samples.settings["guidance"]
-    path = samples.trajectory
-    errors = [
-        (model.velocity(x, t, labels, guidance) - exact.velocity(x, t, labels, guidance))
-        .square()
-        .sum(1)
-        .mean()
-        for t, x in zip(path.times[:-1], path.states[:-1], strict=True)
-    ]
+    path, errors = samples.trajectory, []
+    for t, x in zip(path.times[:-1], path.states[:-1], strict=True):
+        watch(0)
+        v, exact_v = (m.velocity(x, t, labels, guidance) for m in (model, exact))
+        errors.append((v - exact_v).square().sum(1).mean())
     return torch.stack(errors).mean().sqrt().item()
 
 

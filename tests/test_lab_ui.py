@@ -16,12 +16,13 @@ from gradio_client import Client
 from flowdemo import checkpoints
 from flowdemo.data import OWN
 from flowdemo.lab import SIDE, TIMES, Source, velocity_field
+from flowdemo.methods import METHODS
 from flowdemo.training.live import Wish
 from flowdemo.ui import app, lab_events, lab_text, lab_train_tab, text
-from flowdemo.ui.lab import run
-from flowdemo.ui.lab_desk import EXACT, Asked, Desk
+from flowdemo.ui.lab import measured, run, table
+from flowdemo.ui.lab_desk import EXACT, MAX_RUNS, Asked, Desk
 from flowdemo.ui.lab_look import back_to_noise, likelihood, two_kinds
-from flowdemo.ui.lab_train import CHAIN, train, train_chain
+from flowdemo.ui.lab_train import CHAIN, fresh_title, train, train_chain
 from flowdemo.ui.work import Stopped, Switch
 
 SHOWN = (EXACT, "two-gaussians-flow-matching", "two-gaussians-meanflow")
@@ -38,28 +39,35 @@ def floats(encoded: str, kind="<f4") -> np.ndarray:
     return np.frombuffer(base64.b64decode(encoded), kind)
 
 
+def places(film: dict) -> np.ndarray:
+    return floats(film["data"], "<i2") * film["scale"] / 32767
+
+
 def cells(table: str) -> list[list[str]]:
     return [re.findall(r"<td>(.*?)</td>", row) for row in table.split("<tr")[2:]]
 
 
 @pytest.fixture(scope="module")
-def views():
+def view():
     asked = Asked("two-gaussians", SHOWN, n=60, steps=4, seed=3)
-    return [state for state in run(asked, Desk()) if not isinstance(state, str)]
+    *_, last = run(asked, Desk())
+    return last
 
 
-def test_all_panels_start_from_the_same_noise_and_show_only_states_of_the_solver(views):
-    films = films_of(views[0].films)
+def test_all_panels_start_from_the_same_noise_and_show_only_states_of_the_solver(view):
+    films = films_of(view.films)
     assert [film["caption"] for film in films] == list(SHOWN)
-    states = [floats(film["data"]).reshape(5, 60, 2) for film in films]
-    assert all(np.array_equal(state[0], states[0][0]) for state in states)
+    states = [places(film).reshape(5, 60, 2) for film in films]
+    assert all(np.allclose(state[0], states[0][0], atol=1e-3) for state in states)
     assert all(film["times"] == [0, 0.25, 0.5, 0.75, 1] for film in films)
     assert not np.allclose(states[1][-1], states[2][-1], atol=1e-2)
 
 
-def test_the_numbers_follow_the_films_and_the_exact_velocity_has_no_error(views):
-    first, last = cells(views[0].table), cells(views[-1].table)
-    assert all(row[2:] == ["…"] * 3 for row in first) and views[-1].films is None
+def test_the_numbers_follow_the_films_and_the_exact_velocity_has_no_error(view):
+    assert all(row[2:] == ["…"] * 3 for row in cells(view.table))
+    states = [state for state in measured(view.shown) if state is not None]
+    assert [row[2] == "?" for row in cells(table(states[0], pending="?"))] == [False, True, True]
+    last = cells(table(states[-1]))
     assert last[0][4] == "&ndash;"
     assert all(0 < float(row[4]) < 3 for row in last[1:])
     assert [float(row[0]) for row in last] == [4, 4, 4]
@@ -67,26 +75,55 @@ def test_the_numbers_follow_the_films_and_the_exact_velocity_has_no_error(views)
     assert float(last[2][2]) < float(last[1][2])
 
 
-def test_arrows_are_those_of_the_network(views):
-    film = films_of(views[0].films)[1]
+def test_the_error_is_that_along_exact_samples_whatever_else_is_shown(view):
+    alone = replace(view.shown, panels=view.shown.panels[1:2])
+    errors = [list(measured(shown))[-1][-1 if shown is alone else 1].error
+              for shown in (view.shown, alone)]  # fmt: skip
+    assert errors[0] == errors[1] > 0
+
+
+def test_a_film_of_500_points_and_50_steps_is_small():
+    asked = Asked("moons", tuple(f"moons-{m}" for m in METHODS), n=500, steps=50)
+    *_, last = run(asked, Desk())
+    assert len(last.films) < 1_000_000  # all three together
+
+
+def test_models_that_are_gone_are_named_and_none_is_a_message():
+    asked = Asked("two-gaussians", (EXACT, "gone"), n=10, steps=1)
+    *_, last = run(asked, Desk())
+    assert "gone" in last.note and len(last.shown.panels) == 1
+    with pytest.raises(ValueError, match="choose a model"):
+        list(run(replace(asked, shown=()), Desk()))
+
+
+def test_a_run_that_waits_can_be_stopped():
+    switch = Switch()
+    switch.begin()
+    switch.stop()
+    states = list(lab_events.press(switch, Desk(), *VALUES))
+    assert states[-1][0] == text.STOPPED and not any(isinstance(s[1], str) for s in states)
+
+
+def test_arrows_are_those_of_the_network(view):
+    film = films_of(view.films)[1]
     arrows = floats(film["field"]["data"], "i1").reshape(TIMES, 1, SIDE**2, 2).astype(float)
-    panel = views[0].panels[1]
+    panel = view.shown.panels[1]
     field = velocity_field(panel.model, film["extent"])[:, None].numpy()
     length = np.linalg.norm(field, axis=-1)
     cosine = (arrows * field).sum(-1) / (length * np.linalg.norm(arrows, axis=-1) + 1e-9)
     assert np.quantile(cosine[length > 1], 0.05) > 0.99
 
 
-def test_meanflow_has_an_arrow_for_every_pair_of_times_and_others_have_not(views):
-    ends = [film["field"]["ends"] for film in films_of(views[0].films)]
+def test_meanflow_has_an_arrow_for_every_pair_of_times_and_others_have_not(view):
+    ends = [film["field"]["ends"] for film in films_of(view.films)]
     assert ends == [1, 1, TIMES]
 
 
-def test_the_error_layer_is_the_distance_to_the_exact_velocity(views):
-    exact, learnt, _ = films_of(views[0].films)
+def test_the_error_layer_is_the_distance_to_the_exact_velocity(view):
+    exact, learnt, _ = films_of(view.films)
     assert "error" not in exact
     error = floats(learnt["error"]["data"], "u1").reshape(TIMES, -1) / 255
-    model, source = views[0].panels[1].model, Source("two-gaussians")
+    model, source = view.shown.panels[1].model, Source("two-gaussians")
     fields = [velocity_field(m, learnt["extent"]) for m in (model, source.exact())]
     wanted = (fields[0] - fields[1]).norm(dim=2).numpy()
     shown = wanted < learnt["error"]["worst"]
@@ -95,11 +132,12 @@ def test_the_error_layer_is_the_distance_to_the_exact_velocity(views):
 
 def test_own_points_are_asked_for_taken_and_shown():
     switch, desk = Switch(), Desk()
-    asked = (OWN, [], 40, "any", 1.0, "euler", 3, 0)
+    asked = (OWN, [EXACT], 40, "any", 1.0, "euler", 3, 0)
     (only,) = lab_events.press(switch, desk, *asked)
     assert only[0] == lab_text.OWN_FIRST
-    said = lab_events.take_table(switch, desk, None, TABLE)
-    assert "40 points" in said and len(desk.points) == 40
+    said, models, file = lab_events.take_table(switch, desk, None, TABLE)
+    assert "40 points" in said and models["value"] == [EXACT] and file is None
+    assert len(desk.points) == 40
     states = list(lab_events.press(switch, desk, *asked))
     (films,) = [state[1] for state in states if isinstance(state[1], str)]
     real = floats(films_of(films)[0]["real"]).reshape(-1, 2)
@@ -127,7 +165,8 @@ def test_bad_tables_are_refused_and_the_old_points_stay(table, message):
 
 def test_a_drawing_is_a_table_and_nothing_drawn_a_message():
     desk = Desk()
-    assert "40 points" in lab_events.take_drawing(Switch(), desk, TABLE) and len(desk.points) == 40
+    said, _ = lab_events.take_drawing(Switch(), desk, TABLE)
+    assert "40 points" in said and len(desk.points) == 40
     for nothing in (None, "", "\n"):
         with pytest.raises(gr.Error, match="nothing is drawn"):
             lab_events.take_drawing(Switch(), desk, nothing)
@@ -138,10 +177,11 @@ def test_a_link_brings_the_panels_back_and_a_wrong_one_is_a_message():
     target = re.search(r'href="\?([^"]*)"', lab_events.link(asked)).group(1)
     query = dict(parse_qsl(html.unescape(target)))
     assert lab_events.asked_from(query) == asked
-    for wrong in ({"lab": "mnist"}, {"lab": "moons", "steps": "1000"}, {"lab": "moons", "n": "x"},
-                  {"lab": "moons", "solver": "dopri5"}, {"lab": "moons", "label": "x"}):  # fmt: skip
+    wrong = [{"n": "x"}, {"n": "5"}, {"steps": "1000"}, {"seed": "-1"}, {"label": "0"}]
+    wrong += [{"solver": "dopri5"}, {"label": "x"}, {"lab": "mnist"}, {"lab": OWN}]
+    for changes in wrong:
         with pytest.raises(ValueError):
-            lab_events.asked_from(wrong)
+            lab_events.asked_from({"lab": "moons"} | changes)
 
 
 def test_training_is_shown_from_its_first_steps_and_ends_on_the_desk():
@@ -166,13 +206,51 @@ def test_stop_keeps_what_there_is():
 
 
 def test_the_chain_learns_each_from_the_one_before(monkeypatch):
-    desk = Desk(runs={"old": None})
+    desk = Desk()
+    list(train(replace(QUICK, data="moons"), desk))
+    list(train(QUICK, desk))
     list(train_chain(QUICK, desk))
-    models = list(desk.runs.values())
+    kept, *models = desk.runs.values()
+    assert kept.config.data == "moons"  # of other data nothing is lost
     assert tuple(model.config.method for model in models) == CHAIN
-    assert list(desk.runs)[1:3] == ["yours: Reflow", "yours: Reflow 2"]
+    assert list(desk.runs)[2:4] == ["yours: Reflow", "yours: Reflow 2"]
     teachers = [model.config.recipe.teacher for model in models]
     assert teachers == [None, *(model.config.recipe.name for model in models[:-1])]
+
+
+def test_the_desk_keeps_the_newest_models_under_names_of_their_own():
+    desk = Desk()
+    for k in range(MAX_RUNS + 2):
+        desk.keep(fresh_title("reflow", desk), k)
+    assert list(desk.runs.values()) == list(range(2, MAX_RUNS + 2))
+    assert fresh_title("reflow", desk) not in desk.runs
+
+
+def test_a_chain_that_cannot_begin_loses_nothing():
+    desk = Desk()
+    list(train(QUICK, desk))
+    for wish in (Wish(OWN), Wish("two-gaussians", path="bent")):
+        with pytest.raises(ValueError):
+            list(train_chain(wish, desk))
+    assert len(desk.runs) == 1
+
+
+def test_a_run_on_points_that_were_replaced_meanwhile_is_dropped():
+    desk = Desk()
+    desk.take(torch.randn(50, 2))
+    running = train(Wish(OWN, steps=12), desk)
+    next(running)
+    desk.take(torch.randn(60, 2))
+    assert "other points" in list(running)[-1].words and desk.runs == {}
+
+
+@pytest.mark.parametrize(
+    "change", [{"method": "gan"}, {"path": "bent"}, {"times": "never"}, {"seed": -1}, {"steps": 0}]
+)
+def test_a_wish_for_what_there_is_not_is_one_line(change):
+    with pytest.raises(ValueError) as caught:
+        list(train(replace(QUICK, **change), Desk()))
+    assert "\n" not in str(caught.value)
 
 
 def test_reflow_without_a_flow_is_refused():
@@ -210,9 +288,9 @@ def test_a_saved_model_stands_in_the_catalogue(trained):
 
 def test_conditional_paths_are_straight_and_both_films_start_from_the_same_noise():
     conditional, marginal = films_of(two_kinds("moons", Desk(), "linear", "independent", 1).shown)
-    straight, bent = (floats(f["data"]).reshape(41, 24, 2) for f in (conditional, marginal))
-    assert np.allclose(straight[0], bent[0], atol=1e-5)
-    assert np.allclose(np.diff(straight, n=2, axis=0), 0, atol=1e-5)
+    straight, bent = (places(f).reshape(41, 24, 2) for f in (conditional, marginal))
+    assert np.allclose(straight[0], bent[0], atol=1e-3)
+    assert np.allclose(np.diff(straight, n=2, axis=0), 0, atol=1e-3)
     assert np.abs(np.diff(bent, n=2, axis=0)).max() > 1e-2
 
 
@@ -220,9 +298,9 @@ def test_back_to_noise_says_how_far_the_round_trip_misses():
     *_, look = back_to_noise("two-gaussians", Desk(), "two-gaussians-reflow", 1)
     error = float(re.search(r"error ([\d.e-]+)", look.words).group(1))
     back, forth = films_of(look.shown)
-    points = [floats(film["data"]).reshape(51, 300, 2) for film in (back, forth)]
-    assert np.sqrt(((points[0][-1] - points[1][-1]) ** 2).mean()) == pytest.approx(error, rel=0.05)
-    assert error < 1e-3
+    ends = [places(film).reshape(51, 300, 2) for film in (back, forth)]
+    assert np.sqrt(((ends[0][-1] - ends[1][-1]) ** 2).mean()) == pytest.approx(error, abs=1e-3)
+    assert 0 < error < 1e-3
 
 
 def test_the_likelihood_map_shows_the_density_and_its_integral(monkeypatch):

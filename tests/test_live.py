@@ -65,9 +65,9 @@ def bend(model):
         (Wish(DATA, steps=MAX_STEPS + 1), "not 20001"),
         (Wish(DATA, loss="huber"), "no loss 'huber'; there are: squared, adaptive"),
         (Wish(DATA, "reflow"), "train flow matching first"),
-        (Wish(DATA, coupling="none"), "must be one of independent, ot"),
-        (Wish(DATA, path="bent"), "must be one of linear, cosine"),
-        (Wish(DATA, times="late"), "must be one of uniform"),
+        (Wish(DATA, coupling="none"), "no coupling 'none'; there are: independent, ot"),
+        (Wish(DATA, path="bent"), "no path 'bent'; there are: linear, cosine"),
+        (Wish(DATA, times="late"), "no times 'late'; there are: uniform"),
         (Wish("none"), "no data set 'none'"),
     ],
 )

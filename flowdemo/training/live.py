@@ -9,8 +9,11 @@ import torch
 
 from flowdemo.couplings import COUPLINGS, Batch, Coupling, reflow_pairs
 from flowdemo.data import dataset
+from flowdemo.methods import METHODS
 from flowdemo.model import Model
+from flowdemo.paths import PATHS
 from flowdemo.recipe import MeanFlowOptions, MLPConfig, Pairs, Recipe
+from flowdemo.times import TIMES
 from flowdemo.training.pairs import SHARD, pairs_from
 from flowdemo.training.run import PairsProgress, check_teacher, finished, prepare
 from flowdemo.training.trainer import Progress, State, train
@@ -44,15 +47,30 @@ class Snapshot:
     model: Model
 
 
+def check(wish: Wish) -> None:
+    """ValueError, in one line, if a wish names what there is not."""
+    within = {
+        "method": METHODS,
+        "path": PATHS,
+        "coupling": COUPLINGS,
+        "times": TIMES,
+        "loss": LOSSES,
+    }
+    for key, known in within.items():
+        if (name := getattr(wish, key)) not in known:
+            raise ValueError(f"no {key} '{name}'; there are: {', '.join(known)}")
+    if not 1 <= wish.steps <= MAX_STEPS:
+        raise ValueError(f"steps must lie in [1, {MAX_STEPS}], not {wish.steps}")
+    if wish.seed < 0:
+        raise ValueError(f"seed must not be negative, not {wish.seed}")
+
+
 def live_recipe(wish: Wish, name: str, teacher: Model | None = None) -> Recipe:
     """The recipe of a wish. ValueError says what is wrong with it.
 
     With a teacher the path is the teacher's, and its weights are the start.
     """
-    if not 1 <= wish.steps <= MAX_STEPS:
-        raise ValueError(f"steps must lie in [1, {MAX_STEPS}], not {wish.steps}")
-    if wish.loss not in LOSSES:
-        raise ValueError(f"no loss '{wish.loss}'; there are: {', '.join(LOSSES)}")
+    check(wish)
     mean, reflow = wish.method == "meanflow", wish.method == "reflow"
     sizes = teacher.config.net if teacher else MLPConfig(width=96, depth=3)
     if reflow and teacher is None:

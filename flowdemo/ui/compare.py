@@ -15,9 +15,10 @@ from flowdemo.compare import Row, parse_spec
 from flowdemo.config import ModelConfig
 from flowdemo.sampling import kind_of, parse_label
 from flowdemo.settings import max_evaluations, max_rows
-from flowdemo.ui import generate
+from flowdemo.ui import generate, tables
 from flowdemo.ui.generate import Wanted, load
 from flowdemo.ui.player import MAX_BYTES, film, payload
+from flowdemo.ui.tables import Line
 from flowdemo.ui.work import TIMED, in_background, yielding
 
 
@@ -152,17 +153,14 @@ SLOW = ("straightness", "RMSE to reference")
 
 def table(rows: list[Row], pending: str = "…") -> str:
     """The numbers of the rows as an HTML table; `pending` stands for those not measured yet."""
-    head = "".join(f'<th scope="col">{title}</th>' for title in ("row", *COLUMNS))
-    body = ""
-    for row in rows:
-        colour, waits = plots.METHOD_COLOURS[row.method], row.warm_seconds is None
-        cells = "".join(
-            f"<td>{pending if waits and title in SLOW else column(row) or '&ndash;'}</td>"
-            for title, column in COLUMNS.items()
-        )
-        name = html.escape(words(row))
-        body += f'<tr style="--fd-method: {colour}"><th scope="row">{name}</th>{cells}</tr>'
-    return f'<table class="fd-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+    def cells(row: Row) -> list[str]:
+        waits = row.warm_seconds is None
+        shown = {title: column(row) or "&ndash;" for title, column in COLUMNS.items()}
+        return [pending if waits and title in SLOW else cell for title, cell in shown.items()]
+
+    lines = (Line(words(row), row.method, cells(row)) for row in rows)
+    return tables.table(("row", *COLUMNS), lines)
 
 
 def quality(rows: list[Row]) -> tuple[Figure | None, ...]:

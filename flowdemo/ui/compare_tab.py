@@ -19,7 +19,17 @@ from flowdemo.ui.compare_events import (
     press_linked,
 )
 from flowdemo.ui.controls import Start, catalogue, start
-from flowdemo.ui.events import LANE, MEASURE, PRIVATE, PROMPT, QUICK, randomized, stop_run
+from flowdemo.ui.events import (
+    LANE,
+    LATEST,
+    MEASURE,
+    PRIVATE,
+    PROMPT,
+    QUICK,
+    RUN,
+    randomized,
+    stop_run,
+)
 from flowdemo.ui.player import player
 from flowdemo.ui.work import Switch
 
@@ -89,7 +99,7 @@ def quality_panels() -> list[gr.Plot]:
 def wire(demo: gr.Blocks, place: Any, controls: Controls, begin: Start, results: Results) -> list:
     """What happens when something is pressed, chosen or opened; returns the events of runs."""
     (tab, tabs), values, switch = place, controls.values, gr.State(Switch())
-    waiting = {"show_progress_on": results.status, **PRIVATE, **LANE}
+    waiting = {"show_progress_on": results.status, **RUN}
     pressed = begin.go.click(
         randomized, [switch, begin.randomize, controls.seed], controls.seed, **QUICK
     )
@@ -103,7 +113,7 @@ def wire(demo: gr.Blocks, place: Any, controls: Controls, begin: Start, results:
         runs.append(change.success(press, [switch, *values], results.all, **waiting))
     linked = demo.load(open_link, None, [*controls.all, results.status, tabs], **PRIVATE)
     runs.append(linked.success(press_linked, [switch, *values], results.all, **waiting))
-    slow = {"show_progress": "hidden", **PRIVATE, **MEASURE}
+    slow = {"show_progress": "hidden", **LATEST, **MEASURE}
     for each in runs:
         each.success(measure, [switch, results.made], results.measured, **slow)
     begin.stop.click(stop_run, switch, results.status, **QUICK)

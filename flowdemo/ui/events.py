@@ -16,6 +16,9 @@ View = TypeVar("View")
 LANE = {"concurrency_limit": 1, "concurrency_id": "model"}  # one run at a time on two cores
 MEASURE = {"concurrency_limit": 1, "concurrency_id": "measure"}
 PRIVATE = {"api_visibility": "private"}
+# A press during a run is done after it; else Gradio would drop it, and the run has just been stopped.
+LATEST = {"trigger_mode": "always_last", **PRIVATE}
+RUN = {**LATEST, **LANE}
 QUICK = {"queue": False, **PRIVATE}  # for what must not wait behind a run
 # The same for what may fail: the page shows the errors of queued events alone.
 PROMPT = {"concurrency_limit": None, "show_progress": "hidden", **PRIVATE}
@@ -72,6 +75,11 @@ def randomized(switch: Switch, randomize: bool, seed: int | None) -> int:
     """Begins a run with the seed to use: a new one if asked, else the one there."""
     switch.begin()
     return secrets.randbelow(2**31) if randomize else int(seed or 0)
+
+
+def begin_run(switch: Switch) -> None:
+    """A new run takes the place of the one before, which stops."""
+    switch.begin()
 
 
 def stop_run(switch: Switch) -> str:

@@ -4,7 +4,17 @@ import gradio as gr
 
 from flowdemo.ui import controls, text
 from flowdemo.ui.controls import Controls, Start, first_choice
-from flowdemo.ui.events import LANE, MEASURE, PRIVATE, PROMPT, QUICK, randomized, stop_run
+from flowdemo.ui.events import (
+    LANE,
+    LATEST,
+    MEASURE,
+    PRIVATE,
+    PROMPT,
+    QUICK,
+    RUN,
+    randomized,
+    stop_run,
+)
 from flowdemo.ui.generate import View, run
 from flowdemo.ui.generate_events import (
     Results,
@@ -104,7 +114,7 @@ def wire(
     pressed = start.go.click(
         randomized, [switch, start.randomize, chosen.seed], chosen.seed, **QUICK
     )
-    waiting = {"show_progress_on": results.status, **PRIVATE, **LANE}  # the place in the queue
+    waiting = {"show_progress_on": results.status, **RUN}  # the place in the queue
     runs = [pressed.then(press, [switch, *values], results.all, **waiting)]
     for control in (chosen.data, chosen.method, chosen.model):
         picked = [switch, chosen.data, chosen.method, *values]
@@ -115,7 +125,7 @@ def wire(
     for run_ in runs:
         run_.success(
             measure, [switch, results.made], results.numbers, show_progress="hidden",
-            **PRIVATE, **MEASURE,
+            **LATEST, **MEASURE,
         )  # fmt: skip
     wire_controls(switch, chosen, results)
     start.stop.click(stop_run, switch, results.status, **QUICK)

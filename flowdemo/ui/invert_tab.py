@@ -10,7 +10,7 @@ from flowdemo.config import ModelConfig
 from flowdemo.data import dataset
 from flowdemo.ui import events, text
 from flowdemo.ui.compare import models_of
-from flowdemo.ui.events import LANE, PRIVATE, PROMPT, QUICK, stop_run
+from flowdemo.ui.events import PRIVATE, PROMPT, QUICK, RUN, begin_run, stop_run
 from flowdemo.ui.generate import load
 from flowdemo.ui.invert import GUESS, Trip, View, example, run
 from flowdemo.ui.player import player
@@ -38,9 +38,9 @@ def build() -> None:
             films = player("", "i-player")
             words = gr.Markdown("", elem_id="i-words")
     switch = gr.State(Switch())
-    go.click(begin_trip, switch, None, **QUICK).then(
+    go.click(begin_run, switch, None, **QUICK).then(
         travel_for, [switch, pad, *values, seed], [status, films, words],
-        show_progress_on=status, **PRIVATE, **LANE,
+        show_progress_on=status, **RUN,
     )  # fmt: skip
     stop.click(stop_run, switch, status, **QUICK)
 
@@ -75,11 +75,6 @@ def weights_of(name: str) -> Any:
     with spoken():
         low, high = load(name).config.guidance
         return gr.update(minimum=low, maximum=max(high, low + 0.1), value=low, visible=high > low)
-
-
-def begin_trip(switch: Switch) -> None:
-    """A new trip takes the place of the one before."""
-    switch.begin()
 
 
 def an_example() -> Any:

@@ -1,20 +1,20 @@
 """The 2-D Lab: the exact velocity and learnt ones side by side from the same noise."""
 
-import html
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from flowdemo import lab, plots
+from flowdemo import lab
 from flowdemo.evaluation.report import straightness_of
-from flowdemo.lab import Source
 from flowdemo.methods import AVERAGE
 from flowdemo.model import Model
 from flowdemo.sampling import parse_label, sample
 from flowdemo.settings import max_evaluations
+from flowdemo.ui import tables
 from flowdemo.ui.generate import Wanted
-from flowdemo.ui.lab_desk import Asked, Desk, Panel, models_here, source_of
+from flowdemo.ui.lab_desk import EXACT, Asked, Desk, Panel, Shown, model_of, source_of, titles
 from flowdemo.ui.lab_films import films
+from flowdemo.ui.tables import Line
 from flowdemo.ui.work import TIMED, in_background, yielding
 
 MAX_POINTS, FOLLOWED = 1000, 100  # points a panel, and those whose straightness is measured
@@ -23,31 +23,42 @@ Watch = Callable[[int], None]
 
 @dataclass(frozen=True)
 class View:
-    """What is shown of some panels; no films where those on the page still hold."""
+    """What the tab shows of some panels; a note names models that are not there any more."""
 
-    films: str | None
+    films: str
     table: str
-    panels: list[Panel]
+    note: str
+    shown: Shown
 
 
 def run(asked: Asked, desk: Desk, wanted: Wanted = lambda: True) -> Iterator[str | View]:
-    """Progress in words, then the films, then the numbers of one panel after the other."""
-    source, models = source_of(asked.data, desk), models_here(asked.data, desk)
-    shown = [title for title in asked.shown if title in models] or list(models)[:4]
+    """Progress in words, then the films and the numbers that cost nothing."""
+    source, known = source_of(asked.data, desk), titles(asked.data, desk)
+    there = [title for title in asked.shown if title in known]
+    if not there:
+        raise ValueError("choose a model to show")
     panels: list[Panel] = []
-    for title in shown:
-        for progress in in_background(partial(panel_of, models[title], title, asked), wanted):
+    for title in there:
+        work = partial(panel_of, model_of(asked.data, title, desk), title, asked)
+        for progress in in_background(work, wanted):
             if isinstance(progress, int):
                 yield f"{title} ..."
         panels.append(progress)
-    yield View(films(source, asked, panels), table(panels, None), list(panels))
-    floor = lab.floor(source, panels[0].samples)
+    gone = ", ".join(title for title in asked.shown if title not in known)
+    note = f"Not here any more: {gone}." if gone else ""
+    shown = Shown(source, asked, panels)
+    yield View(films(source, asked, panels), table(panels), note, shown)
+
+
+def measured(shown: Shown, wanted: Wanted = lambda: True) -> Iterator[list[Panel] | None]:
+    """None while it works; after each panel, all panels with what has been measured so far."""
+    panels, passed = list(shown.panels), {}
     for i, panel in enumerate(panels):
-        for progress in in_background(partial(measure, panel, source, panels[0]), wanted):
+        for progress in in_background(partial(measure, panel, shown, passed), wanted):
             if isinstance(progress, int):
-                yield f"measuring {panel.title} ..."
+                yield None
         panels[i] = progress
-        yield View(None, table(panels, floor), list(panels))
+        yield list(panels)
 
 
 def panel_of(model: Model, title: str, asked: Asked, watch: Watch = lambda rows: None) -> Panel:
@@ -69,40 +80,35 @@ def panel_of(model: Model, title: str, asked: Asked, watch: Watch = lambda rows:
     return Panel(title, model, made)
 
 
-def measure(panel: Panel, source: Source, first: Panel, watch: Watch) -> Panel:
-    """The panel with its numbers; the error is measured where the first panel's points pass."""
-    calm = yielding(watch)
-    distance = lab.distance(source, panel.samples)
+def measure(panel: Panel, shown: Shown, passed: dict, watch: Watch) -> Panel:
+    """The panel with its numbers. `passed` keeps the exact samples along which errors count."""
+    calm, model, source = yielding(watch), panel.model, shown.source
+    distance, floor = lab.distance(source, panel.samples), lab.floor(source, panel.samples)
     calm(0)
-    straight = straightness_of(panel.model, panel.samples, FOLLOWED, calm)
+    straight = straightness_of(model, panel.samples, FOLLOWED, calm)
     error = None
-    if panel.model.config.method != "exact":
-        error = lab.velocity_error(
-            panel.model, source.exact(panel.model.config.path), first.samples
-        )
-    return replace(panel, distance=distance, straightness=straight, error=error)
+    if model.config.method != "exact":
+        exact = source.exact(model.config.path)
+        key = (model.config.path, panel.samples.settings["guidance"])
+        if key not in passed:
+            asked = replace(shown.asked, n=FOLLOWED, steps=20, solver="euler", guidance=key[1])
+            passed[key] = panel_of(exact, EXACT, asked, watch).samples
+        error = lab.velocity_error(model, exact, passed[key], calm)
+    return replace(panel, distance=distance, straightness=straight, error=error, floor=floor)
 
 
-def table(panels: list[Panel], floor: float | None) -> str:
-    """The numbers as an HTML table; what is not measured yet is dots."""
-    n = len(panels[0].samples.labels)
+def table(panels: list[Panel], pending: str = "…") -> str:
+    """The numbers as an HTML table; `pending` stands for those not measured yet."""
+    n, floor = len(panels[0].samples.labels), panels[0].floor
     real = "" if floor is None else f", two real draws {floor:.3f}"
     titles = ("model", "NFE", "ms", f"W2 ({n} points{real})", "straightness", "velocity error")
-    head = "".join(f'<th scope="col">{title}</th>' for title in titles)
-    return (
-        f'<table class="fd-table"><thead><tr>{head}</tr></thead><tbody>'
-        + "".join(map(line, panels))
-        + "</tbody></table>"
-    )
+    lines = (Line(p.title, p.model.config.method, cells(p, pending)) for p in panels)
+    return tables.table(titles, lines)
 
 
-def line(panel: Panel) -> str:
-    """One row of the table."""
-    waits = "…" if panel.distance is None else "&ndash;"
+def cells(panel: Panel, pending: str) -> list[str]:
+    """The numbers of one panel."""
+    waits = pending if panel.distance is None else "&ndash;"
     numbers = (panel.distance, panel.straightness, panel.error)
-    cells = [f"{panel.samples.nfe:g}", f"{1000 * panel.samples.seconds:.0f}"]
-    cells += [waits if x is None else f"{x:.3f}" for x in numbers]
-    colour = plots.METHOD_COLOURS[panel.model.config.method]
-    row = "".join(f"<td>{cell}</td>" for cell in cells)
-    name = html.escape(panel.title)
-    return f'<tr style="--fd-method: {colour}"><th scope="row">{name}</th>{row}</tr>'
+    cost = [f"{panel.samples.nfe:g}", f"{1000 * panel.samples.seconds:.0f}"]
+    return cost + [waits if x is None else f"{x:.3f}" for x in numbers]

@@ -8,13 +8,14 @@ import gradio as gr
 
 from flowdemo import checkpoints, exports
 from flowdemo.data import OWN
-from flowdemo.data.own import fitted, parse_points
+from flowdemo.data.own import parse_points
 from flowdemo.lab import distance, floor
 from flowdemo.sampling import parse_label, sample
 from flowdemo.settings import max_evaluations
+from flowdemo.training.live import check
 from flowdemo.ui.events import LANE
 from flowdemo.ui.lab import MAX_POINTS
-from flowdemo.ui.lab_desk import EXACT, Desk, models_here, source_of
+from flowdemo.ui.lab_desk import EXACT, Desk, model_of, source_of, titles
 from flowdemo.ui.lab_train import train
 from flowdemo.ui.lab_train_tab import TRAIN, wish_of
 from flowdemo.ui.work import TIMED, fresh_folder, spoken
@@ -22,7 +23,7 @@ from flowdemo.ui.work import TIMED, fresh_folder, spoken
 
 def build() -> None:
     """Hidden components behind `/lab_train` and `/lab_sample`; the desk is the client's session."""
-    desk = gr.State(Desk())
+    desk = gr.State(Desk(), time_to_live=3600)  # a client that is gone says nothing
     with gr.Column(visible=False):
         asked = [
             gr.Textbox("moons", label="data"),
@@ -73,9 +74,10 @@ def lab_train(
     last flow.
     """
     with spoken():
+        wish = wish_of((OWN if points else data, method, path, coupling, times, loss, steps, seed))
+        check(wish)
         if points:
-            desk.points, data = fitted(parse_points(points)), OWN
-        wish = wish_of((data, method, path, coupling, times, loss, steps, seed))
+            desk.take(parse_points(points))
         *_, last = train(wish, desk)
         title, folder = list(desk.runs)[-1], fresh_folder()
         checkpoints.save(desk.runs[title], folder)
@@ -117,14 +119,14 @@ def lab_sample(
     the model's own. Files (PNG, GIF, WebP, NPZ, JSON), and the numbers of the run.
     """
     with spoken():
-        models, source = models_here(data, desk), source_of(data, desk)
-        own = [title for title in desk.runs if title in models]
+        source, known = source_of(data, desk), titles(data, desk)
+        own = [title for title in desk.runs if title in known]
         title = model or (own[-1] if own else EXACT)
-        if title not in models:
-            raise ValueError(f"no model '{title}' of {data}; there are: {', '.join(models)}")
+        if title not in known:
+            raise ValueError(f"no model '{title}' of {data}; there are: {', '.join(known)}")
         if not 1 <= int(n or 0) <= MAX_POINTS:
             raise ValueError(f"n must lie in [1, {MAX_POINTS}], not {n}")
-        chosen = models[title]
+        chosen = model_of(data, title, desk)
         labels = parse_label(label or "any", chosen.config.classes)
         how = {"solver": solver or None, "steps": steps or None, "seed": int(seed or 0)}
         limit = {"max_evaluations": max_evaluations("points")}

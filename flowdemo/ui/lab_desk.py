@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from flowdemo.data import OWN
+from flowdemo.data.own import fitted
 from flowdemo.lab import Source
 from flowdemo.methods import METHODS
 from flowdemo.model import Model
@@ -12,7 +13,7 @@ from flowdemo.sampling import Samples
 from flowdemo.ui.compare import models_of
 from flowdemo.ui.generate import ANY, load
 
-EXACT = "exact velocity"
+EXACT, MAX_RUNS = "exact velocity", 8
 
 
 @dataclass
@@ -21,6 +22,23 @@ class Desk:
 
     points: Tensor | None = None
     runs: dict[str, Model] = field(default_factory=dict)
+
+    def keep(self, title: str, model: Model) -> list[str]:
+        """The model on the desk; the titles of the oldest ones that made room."""
+        gone = list(self.runs)[: max(0, len(self.runs) + 1 - MAX_RUNS)]
+        for old in gone:
+            del self.runs[old]
+        self.runs[title] = model
+        return gone
+
+    def take(self, points: Tensor) -> None:
+        """Points (n, 2) as this visitor's own; what was trained on others goes."""
+        self.points = fitted(points)
+        self.drop(OWN)
+
+    def drop(self, data: str) -> None:
+        """Without the models of a data set."""
+        self.runs = {t: m for t, m in self.runs.items() if m.config.data != data}
 
 
 @dataclass(frozen=True)
@@ -47,6 +65,16 @@ class Panel:
     distance: float | None = None
     straightness: float | None = None
     error: float | None = None
+    floor: float | None = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The panels on the page, and whose data they are of."""
+
+    source: Source
+    asked: Asked
+    panels: list[Panel]
 
 
 def source_of(data: str, desk: Desk) -> Source:
@@ -54,15 +82,17 @@ def source_of(data: str, desk: Desk) -> Source:
     return Source(data, desk.points if data == OWN else None)
 
 
-def models_here(data: str, desk: Desk) -> dict[str, Model]:
-    """Title -> model of everything that can be shown of this data: exact, shipped or saved, own."""
-    found = {EXACT: source_of(data, desk).exact()}
-    found |= {name: load(name) for name in checkpoints_of(data)}
-    return found | {title: m for title, m in desk.runs.items() if m.config.data == data}
+def model_of(data: str, title: str, desk: Desk) -> Model:
+    """The model of a title of `titles`; ValueError if it is not there any more."""
+    if title not in titles(data, desk):
+        raise ValueError(f"there is no '{title}' of this data here any more")
+    if title == EXACT:
+        return source_of(data, desk).exact()
+    return desk.runs[title] if title in desk.runs else load(title)
 
 
 def titles(data: str, desk: Desk) -> list[str]:
-    """The titles of `models_here`, without loading anything."""
+    """What can be shown of this data: the exact velocity, checkpoints, and own models."""
     own = [title for title, model in desk.runs.items() if model.config.data == data]
     return [EXACT, *checkpoints_of(data), *own]
 

@@ -2,61 +2,96 @@
 
 import html
 from collections.abc import Iterator
-from itertools import chain
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import gradio as gr
+from torch import Tensor
 
 from flowdemo.data import OWN, dataset
-from flowdemo.data.own import MAX_BYTES, fitted, parse_points
+from flowdemo.data.own import MAX_BYTES, parse_points
 from flowdemo.lab import Source
 from flowdemo.recipe import FIXED
-from flowdemo.sampling import parse_label
 from flowdemo.ui import events, lab_text, text
+from flowdemo.ui.events import Components
 from flowdemo.ui.generate import ALL, ANY
-from flowdemo.ui.lab import MAX_POINTS, View, run
-from flowdemo.ui.lab_desk import Asked, Desk, titles
-from flowdemo.ui.work import Switch, spoken
+from flowdemo.ui.lab import MAX_POINTS, View, measured, run, table
+from flowdemo.ui.lab_desk import Asked, Desk, Shown, titles
+from flowdemo.ui.work import Stopped, Switch, spoken
 
-OUTPUTS = 4  # status, films, table, link
 CONTROLS = len(Asked.__dataclass_fields__)
+
+
+@dataclass(frozen=True)
+class Results(Components):
+    """What a run changes."""
+
+    status: gr.HTML
+    films: gr.HTML
+    table: gr.HTML
+    link: gr.HTML
+    made: gr.State
+
+
+OUTPUTS = len(Results.__dataclass_fields__)
 NOTHING = [gr.skip()] * OUTPUTS
 
 
 def press(switch: Switch, desk: Desk, *values: Any) -> Iterator[list[Any]]:
-    """The panels as updates of the results; the films first, the numbers as they are measured."""
+    """The panels as updates of the results; their numbers follow by `measure`."""
     asked = asked_of(values)
     if asked.data == OWN and desk.points is None:
         yield [lab_text.OWN_FIRST, *NOTHING[1:]]
-        return
-    switch.begin()
-    states = chain(run(asked, desk, switch.wanted()), [text.IDLE])
-    yield from events.press(switch, states, lambda view: fields(view, asked), OUTPUTS)
+    else:
+        yield from events.press(switch, run(asked, desk, switch.wanted()), fields, OUTPUTS)
 
 
-def fields(view: View, asked: Asked) -> list[Any]:
+def fields(view: View) -> list[Any]:
     """A view in the order of the results."""
-    films = gr.skip() if view.films is None else view.films
-    return [gr.skip(), films, view.table, link(asked)]
+    return [view.note or text.IDLE, view.films, view.table, link(view.shown.asked), view.shown]
+
+
+def measure(switch: Switch, shown: Shown | None) -> Iterator[Any]:
+    """The table with the slow numbers, one panel after the other."""
+    mine, wanted = switch.newest, switch.wanted()
+    yield gr.skip()
+    if shown is None or shown is not switch.shown:
+        return
+    panels = shown.panels
+    with spoken():
+        try:
+            for state in measured(shown, wanted):
+                if state is not None:
+                    panels = state
+                    yield table(panels)
+        except Stopped:
+            if switch.newest == mine:  # else another run has the table now
+                yield table(panels, pending="&ndash;")
 
 
 def asked_of(values: tuple[Any, ...]) -> Asked:
     """The values of the controls; an emptied number counts as its smallest."""
     given = dict(zip(Asked.__dataclass_fields__, values, strict=True))
-    whole = {
-        key: max(low, int(given[key] or 0)) for key, low in (("n", 1), ("steps", 1), ("seed", 0))
-    }
+    smallest = {"n": 1, "steps": 1, "seed": 0}
+    whole = {key: max(low, int(given[key] or 0)) for key, low in smallest.items()}
     return Asked(**given | whole | {"shown": tuple(given["shown"] or ())})
 
 
 def opened(switch: Switch, desk: Desk, *values: Any) -> Iterator[list[Any]]:
     """The first films, when the tab is opened for the first time."""
     if switch.shown is None:
+        switch.begin()
         yield from press(switch, desk, *values)
     else:
         yield NOTHING
+
+
+def refresh(desk: Desk, data: str, shown: list[str]) -> Any:
+    """The models to choose from: another tab may have saved or removed one since."""
+    known = titles(data, desk)
+    return gr.update(choices=known, value=[title for title in shown or [] if title in known])
 
 
 def choose_data(switch: Switch, desk: Desk, data: str) -> list[Any]:
@@ -71,12 +106,16 @@ def offered(data: str, desk: Desk) -> list[Any]:
     known, classes = titles(data, desk), dataset(data).classes
     return [
         gr.update(choices=known, value=known[:4]),
-        gr.update(choices=[ANY, ALL, *classes], value=ANY, visible=len(classes) > 1),
+        gr.update(choices=label_choices(data), value=ANY, visible=len(classes) > 1),
         gr.update(visible=len(classes) > 1),
     ]
 
 
-def take_drawing(switch: Switch, desk: Desk, drawn: str | None) -> str:
+def label_choices(data: str) -> list[str]:
+    return [ANY, ALL, *dataset(data).classes]
+
+
+def take_drawing(switch: Switch, desk: Desk, drawn: str | None) -> list[Any]:
     """The drawing, a table too, as this visitor's own points."""
     with spoken():
         if not (drawn := str(drawn or "")).strip():
@@ -84,22 +123,23 @@ def take_drawing(switch: Switch, desk: Desk, drawn: str | None) -> str:
         return keep(switch, desk, parse_points(drawn))
 
 
-def take_table(switch: Switch, desk: Desk, file: str | None, table: str) -> str:
-    """A CSV file, else the text, as this visitor's own points."""
+def take_table(switch: Switch, desk: Desk, file: str | None, table: str) -> list[Any]:
+    """A CSV file, else the text, as this visitor's own points; the file is then put away."""
     with spoken():
         if file:
             if Path(file).stat().st_size > MAX_BYTES:
                 raise ValueError(f"the file is larger than {MAX_BYTES // 1_000_000} MB")
             table = Path(file).read_text(errors="replace")
-        return keep(switch, desk, parse_points(table or ""))
+        return [*keep(switch, desk, parse_points(table or "")), None]
 
 
-def keep(switch: Switch, desk: Desk, points: Any) -> str:
-    """Own points on the desk; what was trained on others goes."""
-    desk.points = fitted(points)
-    desk.runs = {t: m for t, m in desk.runs.items() if m.config.data != OWN}
+def keep(switch: Switch, desk: Desk, points: Tensor) -> list[Any]:
+    """Own points on the desk: what is said of them, and the models that are left to choose."""
+    desk.take(points)
     switch.begin()
-    return f"{len(points)} points taken, moved and scaled to the size of the other sets."
+    said = f"{len(points)} points taken, moved and scaled to the size of the other sets."
+    known = titles(OWN, desk)
+    return [said, gr.update(choices=known, value=known[:4])]
 
 
 def link(asked: Asked) -> str:
@@ -118,10 +158,13 @@ def asked_from(query: dict[str, str]) -> Asked:
     given = {key: kind(query[key]) for key, kind in kinds.items() if key in query}
     shown = tuple(filter(None, query.get("shown", "").split(",")))
     asked = Asked(query["lab"], shown, **given)
-    parse_label(asked.label, Source(asked.data).info.classes)
+    Source(asked.data)  # a set of the plane, and not one's own points
     if asked.solver not in FIXED:
         raise ValueError(f"no fixed-step solver '{asked.solver}'")
-    if not (1 <= asked.n <= MAX_POINTS and 1 <= asked.steps <= 100 and 1 <= asked.guidance <= 4):
+    if asked.label not in label_choices(asked.data):
+        raise ValueError(f"no class '{asked.label}' of {asked.data}")
+    ranges = ((asked.n, 10, MAX_POINTS), (asked.steps, 1, 100), (asked.guidance, 1, 4))
+    if asked.seed < 0 or not all(low <= value <= high for value, low, high in ranges):
         raise ValueError("a number lies outside what its control offers")
     return asked
 

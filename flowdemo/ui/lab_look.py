@@ -12,12 +12,11 @@ from flowdemo.couplings import COUPLINGS
 from flowdemo.inversion import invert, round_trip_error
 from flowdemo.lab import crossings, lattice
 from flowdemo.likelihood import log_likelihood
-from flowdemo.model import Model
 from flowdemo.noise import generator
 from flowdemo.paths import PATHS
 from flowdemo.sampling import Trajectory, sample
 from flowdemo.ui.generate import Wanted
-from flowdemo.ui.lab_desk import EXACT, Desk, models_here, source_of
+from flowdemo.ui.lab_desk import EXACT, Desk, model_of, source_of
 from flowdemo.ui.lab_films import REAL, runs
 from flowdemo.ui.work import TIMED, in_background, yielding
 
@@ -52,8 +51,8 @@ def two_kinds(data: str, desk: Desk, path: str, coupling: str, seed: int) -> Loo
     words = (
         f"Of {LINES * (LINES - 1) // 2} pairs of conditional paths {crossings(states)} cross in the "
         "plane; "
-        f"of the marginal trajectories {crossings(shown.states)} do, and those at different times: a "
-        "velocity field has one direction at each point and time."
+        f"of the marginal trajectories {crossings(shown.states)}, and where two of those cross they "
+        "pass at different times: a velocity field has one direction at each point and time."
     )
     made = {
         "conditional: noise and data in pairs": conditional,
@@ -66,7 +65,7 @@ def back_to_noise(
     data: str, desk: Desk, title: str, seed: int, wanted: Wanted = lambda: True
 ) -> Iterator[str | Look]:
     """Real points back to noise by the descending grid, and forward again."""
-    model, source = chosen(data, desk, title), source_of(data, desk)
+    model, source = model_of(data, title, desk), source_of(data, desk)
     points, labels = source.draw(TRAVELLERS, seed)
 
     def work(watch: Any) -> tuple:
@@ -96,7 +95,7 @@ def likelihood(
     data: str, desk: Desk, title: str, point: tuple[float, float], wanted: Wanted = lambda: True
 ) -> Iterator[str | Look]:
     """The log-likelihood of one point, and of the plane as a heat map with its integral."""
-    model, source = chosen(data, desk, title), source_of(data, desk)
+    model, source = model_of(data, title, desk), source_of(data, desk)
     extent = 1.5 * max(source.draw(REAL, 1)[0].abs().max().item(), 3.0)
     cells = lattice(extent, SIDE)
     where = torch.cat([torch.tensor([point], dtype=torch.float32), cells])
@@ -116,11 +115,3 @@ def likelihood(
         f"log p(({point[0]:g}, {point[1]:g})) = {progress[0]:.3f} nats under {title}, all classes "
         f"together. The density integrates to {mass:.3f} over this square.",
     )
-
-
-def chosen(data: str, desk: Desk, title: str) -> Model:
-    """The model of a title; ValueError if it is not there any more."""
-    models = models_here(data, desk)
-    if title not in models:
-        raise ValueError(f"there is no '{title}' of this data here any more")
-    return models[title]

@@ -9,7 +9,7 @@ import gradio as gr
 from flowdemo.couplings import COUPLINGS
 from flowdemo.paths import PATHS
 from flowdemo.ui import events, lab_text, text
-from flowdemo.ui.events import LANE, PRIVATE, QUICK, stop_run
+from flowdemo.ui.events import QUICK, RUN, begin_run, stop_run
 from flowdemo.ui.lab_desk import EXACT, Desk, titles
 from flowdemo.ui.lab_look import Look, back_to_noise, likelihood, two_kinds
 from flowdemo.ui.player import player
@@ -83,16 +83,13 @@ def look(
     status = gr.HTML(text.IDLE, elem_classes="fd-status", elem_id=f"{prefix}status")
     words = gr.Markdown("", elem_id=f"{prefix}words")
     shown, switch = place(prefix), gr.State(Switch())
-    go.click(begin, switch, None, **QUICK).then(
+    with gr.Accordion(text.WHAT, open=False):
+        gr.Markdown(lab_text.EXPLAIN_LOOKS)
+    go.click(begin_run, switch, None, **QUICK).then(
         show, [switch, desk, data, *values], [status, shown, words],
-        show_progress_on=status, **PRIVATE, **LANE,
+        show_progress_on=status, **RUN,
     )  # fmt: skip
     stop.click(stop_run, switch, status, **QUICK)
-
-
-def begin(switch: Switch) -> None:
-    """A new look takes the place of the one before."""
-    switch.begin()
 
 
 def show_kinds(

@@ -1,5 +1,6 @@
 """The layout and the wiring of the 2-D Lab."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,30 @@ from flowdemo.data import DATASETS
 from flowdemo.recipe import FIXED
 from flowdemo.ui import lab_look_tab, lab_text, lab_train_tab, text
 from flowdemo.ui.controls import Start, start
-from flowdemo.ui.events import LANE, PRIVATE, PROMPT, QUICK, Components, randomized, stop_run
+from flowdemo.ui.events import (
+    LATEST,
+    MEASURE,
+    PRIVATE,
+    PROMPT,
+    QUICK,
+    RUN,
+    Components,
+    begin_run,
+    randomized,
+    stop_run,
+)
 from flowdemo.ui.generate import ANY
 from flowdemo.ui.lab import MAX_POINTS
 from flowdemo.ui.lab_desk import Desk, titles
 from flowdemo.ui.lab_events import (
+    Results,
     choose_data,
+    measure,
     open_link,
     opened,
     press,
     press_linked,
+    refresh,
     take_drawing,
     take_table,
 )
@@ -70,7 +85,7 @@ def build(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs) -> None:
             link = gr.HTML("", elem_id="l-link")
     with gr.Accordion(text.WHAT, open=False):
         gr.Markdown(lab_text.EXPLAIN_LAB)
-    results = [begin.status, films, table, link]
+    results = Results(begin.status, films, table, link, gr.State(None))
     rerun = wire(demo, (tab, tabs), desk, controls, own, begin, results)
     with gr.Tabs(elem_id="l-more"):
         with gr.Tab("Train live"):
@@ -123,33 +138,33 @@ def wire(
     controls: Controls,
     own: Own,
     begin: Start,
-    results: list[Any],
-) -> Any:
+    results: Results,
+) -> Callable[[Any], None]:
     """What happens when something is pressed, chosen or opened; returns how to run once more."""
     (tab, tabs), values, switch = place, controls.all, gr.State(Switch())
-    waiting = {"show_progress_on": begin.status, **PRIVATE, **LANE}
+    waiting = {"show_progress_on": begin.status, **RUN}
+
+    def measure_after(event: Any) -> None:
+        slow = {"show_progress": "hidden", **LATEST, **MEASURE}
+        event.success(measure, [switch, results.made], results.table, **slow)
 
     def rerun(event: Any) -> None:
-        event.success(press, [switch, desk, *values], results, **waiting)
+        measure_after(event.success(press, [switch, desk, *values], results.all, **waiting))
 
-    pressed = begin.go.click(
-        randomized, [switch, begin.randomize, controls.seed], controls.seed, **QUICK
-    )
-    rerun(pressed)
+    seed = [switch, begin.randomize, controls.seed]
+    rerun(begin.go.click(randomized, seed, controls.seed, **QUICK))
     offered = [own.box, controls.shown, controls.label, controls.guidance]
     rerun(controls.data.input(choose_data, [switch, desk, controls.data], offered, **PROMPT))
-    for button, take, given in (
-        (own.take_drawing, take_drawing, [own.pad]),
-        (own.take_table, take_table, [own.file, own.table]),
-    ):
-        rerun(button.click(take, [switch, desk, *given], begin.status, **PROMPT))
-    for control in (*values[1:],):
-        control.input(
-            press, [switch, desk, *values], results, trigger_mode="always_last",
-            show_progress="hidden", **PRIVATE, **LANE,
-        )  # fmt: skip
-    tab.select(opened, [switch, desk, *values], results, **waiting)
+    taken = [begin.status, controls.shown]
+    drawing = own.take_drawing.click(take_drawing, [switch, desk, own.pad], taken, **PROMPT)
+    given = [switch, desk, own.file, own.table]
+    rerun(drawing)
+    rerun(own.take_table.click(take_table, given, [*taken, own.file], **PROMPT))
+    for control in values[1:]:
+        rerun(control.input(begin_run, switch, None, **QUICK))  # nobody waits for what is old
+    tab.select(refresh, [desk, controls.data, controls.shown], controls.shown, **QUICK)
+    measure_after(tab.select(opened, [switch, desk, *values], results.all, **waiting))
     linked = demo.load(open_link, None, [own.box, *values, begin.status, tabs], **PRIVATE)
-    linked.success(press_linked, [switch, desk, *values], results, **waiting)
+    measure_after(linked.success(press_linked, [switch, desk, *values], results.all, **waiting))
     begin.stop.click(stop_run, switch, begin.status, **QUICK)
     return rerun

@@ -1,21 +1,22 @@
 """Training in the Lab: one run, or the chain from flow matching to one step."""
 
-import html
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flowdemo import plots
+from flowdemo.data import OWN
 from flowdemo.evaluation.metrics import straightness
-from flowdemo.lab import distance, floor
+from flowdemo.lab import Source, distance, floor
 from flowdemo.methods import AVERAGE, METHODS
 from flowdemo.model import Model
 from flowdemo.noise import noise
 from flowdemo.sampling import sample
-from flowdemo.training.live import Snapshot, Wish, live_recipe, train_live
+from flowdemo.training.live import Snapshot, Wish, check, live_recipe, train_live
+from flowdemo.training.run import PairsProgress
 from flowdemo.ui.generate import Wanted
-from flowdemo.ui.lab_desk import Desk, source_of
+from flowdemo.ui.lab_desk import MAX_RUNS, Desk, source_of
 from flowdemo.ui.lab_films import runs
+from flowdemo.ui.tables import Line, table
 from flowdemo.ui.work import TIMED, Stopped
 
 POINTS, STEPS, SEED = 400, 20, 5  # of the cloud that is drawn while training
@@ -49,33 +50,47 @@ def train(
     `teacher` is a title of the desk, or empty: for reflow and MeanFlow the last flow on the desk.
     `Stopped` comes out after the model was kept.
     """
-    source, master = source_of(wish.data, desk), teacher_of(wish, desk, teacher)
-    title = fresh_title(wish.method, desk)
+    check(wish)
+    source, title = source_of(wish.data, desk), fresh_title(wish.method, desk)
+    master = teacher_of(wish, desk, teacher)
     recipe = live_recipe(wish, name_of(title), master)
     curve, latest, smooth = Curve(), None, 0.0
     for state in train_live(recipe, source.coupling(), master):
         if isinstance(state, Snapshot):
-            latest, step = state.model, state.progress.step
-            curve, drawn = snapshot(latest, title, wish, desk, curve, (step, smooth))
+            latest = state.model
+            curve, drawn = snapshot(latest, title, source, curve, (state.progress.step, smooth))
             yield View(said(title, state.progress), drawn, curve)
-        elif hasattr(state, "loss"):
-            smooth = state.loss if state.step < 20 else 0.98 * smooth + 0.02 * state.loss
-        else:
+        elif isinstance(state, PairsProgress):
             yield View(f"{title}: {state.made} of {state.wanted} pairs", None, curve)
+        else:
+            smooth = state.loss if state.step < 20 else 0.98 * smooth + 0.02 * state.loss
         with TIMED:  # a timed run of somebody else goes first
             pass
         if not wanted():
             break
     if latest is not None:
-        desk.runs[title] = latest
-        yield View(f"{title}: done", None, curve, summary(desk, wish.data))
+        yield put_away(title, latest, source, desk, curve)
     if not wanted():
         raise Stopped
 
 
+def put_away(title: str, model: Model, source: Source, desk: Desk, curve: Curve) -> View:
+    """The trained model onto the desk, unless it learnt own points that others replaced since."""
+    if source.points is not (desk.points if source.name == OWN else None):
+        return View(f"{title}: dropped, for there are other points now", None, curve)
+    gone = desk.keep(title, model)
+    words = f"{title}: done" + (f"; {', '.join(gone)} made room" if gone else "")
+    return View(words, None, curve, summary(desk, source))
+
+
 def train_chain(wish: Wish, desk: Desk, wanted: Wanted = lambda: True) -> Iterator[View]:
-    """Flow matching -> reflow -> reflow again -> MeanFlow, each from the one before."""
-    desk.runs.clear()
+    """Flow matching -> reflow -> reflow again -> MeanFlow, each from the one before.
+
+    Earlier models of this data make room.
+    """
+    check(wish)
+    source_of(wish.data, desk)
+    desk.drop(wish.data)
     teacher = ""
     for method in CHAIN:
         yield from train(replace(wish, method=method), desk, teacher, wanted)
@@ -94,8 +109,8 @@ def teacher_of(wish: Wish, desk: Desk, title: str) -> Model | None:
 def fresh_title(method: str, desk: Desk) -> str:
     """ "Yours: reflow", "Yours: reflow 2" and so on."""
     title = f"yours: {METHODS[method].title}"
-    same = [name for name in desk.runs if name.startswith(title)]
-    return f"{title} {len(same) + 1}" if same else title
+    names = [title, *(f"{title} {k}" for k in range(2, MAX_RUNS + 2))]
+    return next(name for name in names if name not in desk.runs)
 
 
 def name_of(title: str) -> str:
@@ -104,10 +119,9 @@ def name_of(title: str) -> str:
 
 
 def snapshot(
-    model: Model, title: str, wish: Wish, desk: Desk, curve: Curve, at: tuple[int, float]
+    model: Model, title: str, source: Source, curve: Curve, at: tuple[int, float]
 ) -> tuple[Curve, str]:
     """The curve with a new point, and the film of the model as it is."""
-    source = source_of(wish.data, desk)
     steps = 1 if AVERAGE in model.solvers else STEPS
     made = sample(model, POINTS, None, steps=steps, seed=SEED)
     step, loss = at
@@ -126,30 +140,22 @@ def said(title: str, progress: Any) -> str:
     return f"{title}: step {progress.step} of {progress.steps}, {speed:.0f} a second"
 
 
-def summary(desk: Desk, data: str) -> str:
-    """Straightness and one-step distance of the visitor's models, one a line."""
-    head = ("model", "straightness", "W2 in one step", "samples seen", "seconds")
-    rows = "".join(
-        row_of(title, model, desk, data)
-        for title, model in desk.runs.items()
-        if model.config.data == data
-    )
-    titles = "".join(f'<th scope="col">{name}</th>' for name in head)
-    return f'<table class="fd-table"><thead><tr>{titles}</tr></thead><tbody>{rows}</tbody></table>'
+def summary(desk: Desk, source: Source) -> str:
+    """Straightness and one-step distance of the visitor's models of this data, one a line."""
+    titles = ("model", "straightness", "W2 in one step", "samples seen", "seconds")
+    own = {title: m for title, m in desk.runs.items() if m.config.data == source.name}
+    lines = (Line(title, m.config.method, cells(m, source)) for title, m in own.items())
+    return table(titles, lines)
 
 
-def row_of(title: str, model: Model, desk: Desk, data: str) -> str:
-    """One line of the summary."""
-    x_0 = noise(SEED, POINTS, (2,))
-    straight = straightness(lambda x, t: model.velocity(x, t), x_0)
+def cells(model: Model, source: Source) -> list[str]:
+    """The numbers of one model."""
+    straight = straightness(lambda x, t: model.velocity(x, t), noise(SEED, POINTS, (2,)))
     one_step = sample(model, POINTS, None, steps=1, seed=SEED)
     cost = model.config.training
-    cells = (
+    return [
         f"{straight:.4f}",
-        f"{distance(source_of(data, desk), one_step):.3f}",
+        f"{distance(source, one_step):.3f}",
         f"{cost['images_seen']:,}",
         f"{3600 * cost['hours']:.0f}",
-    )
-    colour = plots.METHOD_COLOURS[model.config.method]
-    body = "".join(f"<td>{cell}</td>" for cell in cells)
-    return f'<tr style="--fd-method: {colour}"><th scope="row">{html.escape(title)}</th>{body}</tr>'
+    ]

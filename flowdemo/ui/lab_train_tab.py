@@ -16,7 +16,7 @@ from flowdemo.settings import is_public
 from flowdemo.times import TIMES
 from flowdemo.training.live import LOSSES, MAX_STEPS, Wish
 from flowdemo.ui import events, lab_text, text
-from flowdemo.ui.events import PRIVATE, QUICK, stop_run
+from flowdemo.ui.events import LATEST, PRIVATE, QUICK, begin_run, stop_run
 from flowdemo.ui.lab_desk import EXACT, Desk, titles
 from flowdemo.ui.lab_train import Curve, View, train, train_chain
 from flowdemo.ui.player import player
@@ -32,7 +32,7 @@ def build(desk: gr.State, data: gr.Radio, shown: Any, rerun: Callable) -> None:
     gr.Markdown(lab_text.TRAIN, elem_classes="fd-caption")
     with gr.Row(elem_classes="fd-main fd-two"):
         with gr.Column(scale=3, min_width=270, elem_classes="fd-controls"):
-            wish = layout_wish()
+            wish = layout_wish(desk, data)
             with gr.Row():
                 go = gr.Button("Train", variant="primary", elem_id="t-go", min_width=100)
                 stop = gr.Button("Stop", elem_id="t-stop", min_width=80)
@@ -44,17 +44,19 @@ def build(desk: gr.State, data: gr.Radio, shown: Any, rerun: Callable) -> None:
                 curves = [curve_plot(*each) for each in (("loss", "t-loss"), ("W2", "t-w2"))]
             table = gr.HTML("", elem_id="t-table", elem_classes="fd-scroll")
             chosen = layout_save(desk)
+    with gr.Accordion(text.WHAT, open=False):
+        gr.Markdown(lab_text.EXPLAIN_TRAIN)
     switch, outputs = gr.State(Switch()), [status, film, *curves, table]
     for button, work in ((go, train_one), (every, train_all)):
-        begun = button.click(begin, switch, None, **QUICK)
+        begun = button.click(begin_run, switch, None, **QUICK)
         done = begun.then(
-            work, [switch, desk, data, *wish], outputs, show_progress_on=status, **PRIVATE, **TRAIN
+            work, [switch, desk, data, *wish], outputs, show_progress_on=status, **LATEST, **TRAIN
         )
         rerun(done.then(trained, [desk, data], [shown, chosen], **QUICK))
     stop.click(stop_run, switch, status, **QUICK)
 
 
-def layout_wish() -> list[gr.components.Component]:
+def layout_wish(desk: gr.State, data: gr.Radio) -> list[gr.components.Component]:
     """What a `Wish` says besides its data, in its order."""
     method = gr.Radio(
         [(each.title, name) for name, each in METHODS.items()], value="flow-matching",
@@ -70,13 +72,15 @@ def layout_wish() -> list[gr.components.Component]:
     most = PUBLIC_STEPS if is_public() else MAX_STEPS
     steps = gr.Slider(100, most, 1500, step=100, precision=0, label="Steps", elem_id="t-steps")
     seed = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="t-seed")
-    method.input(offer_how, method, [path, coupling], **QUICK)
+    method.input(offer_how, [desk, data, method], [path, coupling], **QUICK)
     return [method, path, coupling, times, loss, steps, seed]
 
 
-def offer_how(method: str) -> list[Any]:
-    """Reflow has its teacher's path, and its pairs are its coupling."""
-    return [gr.update(visible=method != "reflow")] * 2
+def offer_how(desk: Desk, data: str, method: str) -> list[Any]:
+    """Who learns from a flow has its path; and reflow's pairs are its coupling."""
+    own = [m.config.method for m in desk.runs.values() if m.config.data == data]
+    learns = method == "reflow" or (method == "meanflow" and set(own) - {"meanflow"})
+    return [gr.update(visible=not learns), gr.update(visible=method != "reflow")]
 
 
 def curve_plot(title: str, elem_id: str) -> gr.LinePlot:
@@ -103,11 +107,6 @@ def layout_save(desk: gr.State) -> gr.Dropdown:
     save.click(save_run, [desk, title, name], said, **PRIVATE)
     files.click(give_files, [desk, title], given, **PRIVATE)
     return title
-
-
-def begin(switch: Switch) -> None:
-    """A new training takes the place of the one before."""
-    switch.begin()
 
 
 def train_one(switch: Switch, desk: Desk, *values: Any) -> Iterator[list[Any]]:
@@ -158,12 +157,11 @@ def frames(curve: Curve) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def trained(desk: Desk, data: str) -> list[Any]:
-    """Own models stand beside the exact velocity, and can be kept."""
+    """Own models stand beside the exact velocity, and all of them can be kept."""
     own = [title for title, model in desk.runs.items() if model.config.data == data]
-    if not own:
-        return [gr.skip(), gr.skip()]
-    shown = gr.update(choices=titles(data, desk), value=[EXACT, *own])
-    return [shown, gr.update(choices=own, value=own[-1])]
+    shown = gr.update(choices=titles(data, desk), value=[EXACT, *own]) if own else gr.skip()
+    kept = list(desk.runs)
+    return [shown, gr.update(choices=kept, value=kept[-1]) if kept else gr.skip()]
 
 
 def save_run(desk: Desk, title: str, name: str) -> str:

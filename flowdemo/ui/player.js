@@ -87,8 +87,10 @@ function show(k) {
   films.dataset.ms = (performance.now() - began).toFixed(2);
 }
 
-// From when until when the arrows of a MeanFlow film average.
+// What the darkest error is, and from when until when the arrows of a MeanFlow film average.
 function sayUntil(on) {
+  const wrong = rows.find((row) => row.error);
+  find("worst").textContent = on.shade === "error" && wrong ? `darkest: |v − v*| ≥ ${wrong.error.worst}` : "";
   const film = rows.find((row) => row.field && row.field.ends > 1);
   find("ends").hidden = !film || !on.field;
   if (!film) return;

@@ -27,7 +27,7 @@ def player(value: str, elem_id: str) -> gr.HTML:
 
 
 def payload(*films: dict[str, Any], play: bool = False) -> str:
-    """One or several films as the JSON that the player reads; with `play` they start by themselves."""
+    """Films as the JSON that the player reads; with `play` they start by themselves."""
     return json.dumps({"films": films, "play": play})
 
 
@@ -40,13 +40,13 @@ def film(
     extent: float | None = None,
     layers: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The states of a run: pixels as bytes, points as floats, both base64; thinned where too many.
+    """The states of a run, thinned where too many: pixels as bytes, points as 16 bits of `scale`.
 
     `columns` of images a line; a caption with the colour of its method stands above; points are drawn
     within +-`extent`, else as far as the states go, over what `points.js` knows of as `layers`.
     """
     states, times = samples.trajectory.states, samples.trajectory.times
-    frame_bytes = states[0].numel() * (1 if samples.images is not None else 4)
+    frame_bytes = states[0].numel() * (1 if samples.images is not None else 2)
     most = max(2, min(MAX_FRAMES, max_bytes // frame_bytes))
     shown = np.unique(np.linspace(0, len(times) - 1, min(len(times), most)).round().astype(int))
     content = {
@@ -58,11 +58,12 @@ def film(
         "colour": colour,
     }
     if samples.images is None:
-        points = states[shown].numpy().astype("<f4")
-        extent = extent or 1.08 * float(states.abs().max())
-        content |= {"kind": "points", "extent": round(extent, 3)}
+        scale = float(states.abs().max()) or 1.0
+        extent = extent or 1.08 * scale
         one = colour and len(samples.labels.unique()) == 1  # nothing to tell apart by colour
-        content |= {"colours": [colour] if one else COLOURS, "data": encode(points)} | (
+        places = (32767 * states[shown] / scale).round().numpy().astype("<i2")
+        content |= {"kind": "points", "extent": round(extent, 3), "scale": scale}
+        content |= {"colours": [colour] if one else COLOURS, "data": encode(places)} | (
             layers or {}
         )
     else:

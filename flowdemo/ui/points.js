@@ -11,7 +11,8 @@ function seen(colour) {
 function decode(film) {
   film.colour = seen(film.colour);
   film.colours = film.colours.map(seen);
-  film.data = new Float32Array(bytes(film.data).buffer);
+  const whole = new Int16Array(bytes(film.data).buffer);
+  film.data = Float32Array.from(whole, (value) => value * film.scale / 32767);
   if (film.real) film.real = new Float32Array(bytes(film.real).buffer);
   if (film.field) film.field.data = new Int8Array(bytes(film.field.data).buffer);
   if (film.error) film.error.data = bytes(film.error.data);

@@ -51,14 +51,14 @@ ask the network for `x_1 - x_0`.
         both(
             "tour-conditional",
             """
-### 3. Straight lines that cross become curves that do not
+### 3. Straight lines cross, and what is learnt is their mean
 
 The training pairs (left) are joined by straight lines, and the lines cross: at a crossing the network is asked for two directions at
 once. The best it can do is their mean, `v(x, t) = E[x_1 - x_0 | x_t = x]`. Following the mean (right), no two points ever meet, so
 paths must bend round each other.
 """,
             """
-### 3. 会交叉的直线,变成不相遇的曲线
+### 3. 直线会交叉,学到的是它们的平均
 
 训练配对(左)由直线相连,直线会交叉:在交叉处,网络被要求同时给出两个方向。它能做到的最好结果是平均,`v(x, t) = E[x_1 - x_0 | x_t = x]`。
 顺着平均走(右),任何两点都不会相遇,于是路径必须彼此绕开,变弯了。
@@ -90,14 +90,14 @@ points. Each step costs an evaluation of the network (**NFE**), which for images
             """
 ### 5. Reflow: learn again from where the points went
 
-Take the noise and the place it was carried to as new pairs, and train flow matching on them. These pairs no longer cross, so their
-lines can be followed as they are: the same ends, but straight (right). **Straightness** S is 0 when every path is a straight line at
+Take the noise and the place it was carried to as new pairs, and train flow matching on them. These pairs hardly cross any more, so their
+lines can be followed nearly as they are: the same ends, but straight (right). **Straightness** S is 0 when every path is a straight line at
 constant speed.
 """,
             """
 ### 5. Reflow:按点到达的地方再学一次
 
-把噪声和它被带到的位置作为新的配对,再做一次流匹配。这些配对不再交叉,可以直接沿直线走:终点相同,路却是直的(右)。
+把噪声和它被带到的位置作为新的配对,再做一次流匹配。这些配对几乎不再交叉,几乎可以直接沿直线走:终点相同,路却是直的(右)。
 所有路径都是匀速直线时,**直度** S 为 0。
 """,
         ),

@@ -83,6 +83,15 @@ def test_other_data_offers_its_own_models_and_one_class_no_guidance(lab):
     expect(lab.locator("#l-label")).to_be_hidden()
 
 
+def test_the_last_of_two_quick_choices_is_shown(lab):
+    for name in ("Rings", "Spirals"):
+        lab.locator("#l-data").get_by_text(name, exact=True).click()
+    expect(lab.locator("#l-player figcaption").nth(1)).to_have_text("spirals-flow-matching")
+    expect(lab.locator("#l-table")).to_contain_text("spirals-meanflow")
+    expect(lab.locator("#l-table")).not_to_contain_text("…")
+    expect(lab.locator("#l-status")).to_have_text(READY)
+
+
 def test_points_from_a_table_are_shown_and_a_wrong_table_is_a_message(lab):
     lab.locator("#l-data").get_by_text("Own points", exact=True).click()
     expect(lab.locator("#l-status")).to_contain_text("Draw points")
