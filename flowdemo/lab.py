@@ -8,7 +8,12 @@ from torch import Tensor
 
 from flowdemo.couplings import Coupling, independent
 from flowdemo.data import OWN, DataSet, dataset, points_of
-from flowdemo.evaluation.metrics import wasserstein_2
+from flowdemo.evaluation.metrics import (
+    curvature,
+    energy_distance,
+    sliced_wasserstein_2,
+    wasserstein_2,
+)
 from flowdemo.exact import ExactModel, exact_model
 from flowdemo.model import Label, Model
 from flowdemo.noise import generator
@@ -67,6 +72,21 @@ def real_like(source: Source, samples: Samples, seed: int) -> Tensor:
 def distance(source: Source, samples: Samples) -> float:
     """The exact W2 of samples to as many real points."""
     return wasserstein_2(samples.points, real_like(source, samples, SEED))
+
+
+def report(source: Source, samples: Samples) -> dict[str, float]:
+    """Every distance of samples to as many real points, and the curvature of their paths."""
+    real = real_like(source, samples, SEED)
+    numbers = {
+        "wasserstein_2": wasserstein_2(samples.points, real),
+        "floor_wasserstein_2": floor(source, samples),
+        "sliced_wasserstein_2": sliced_wasserstein_2(samples.points, real, generator(SEED)),
+        "energy_distance": energy_distance(samples.points, real),
+    }
+    path = samples.trajectory
+    if len(path.times) < 3:
+        return numbers  # a single step has no curvature
+    return numbers | {"curvature": curvature(path.states, path.times)}
 
 
 def floor(source: Source, samples: Samples) -> float:

@@ -220,6 +220,15 @@ def test_a_row_is_added_only_if_the_model_offers_it():
     assert "average" not in solver["choices"] and steps["visible"] and not tolerance["visible"]
 
 
+def test_the_nearest_real_images_are_those_of_the_chosen_row():
+    *_, view = views(Comparison("mnist-meanflow:average:1:1\nmnist-reflow:euler:1:1", 3))
+    shown = [compare_events.nearest(view.rows, name) for name in ("1. x", "2. y")]
+    assert shown[0][1].tobytes() != shown[1][1].tobytes() and "median" in shown[0][2]
+    assert compare_events.nearest(view.rows, "typed") == [gr.skip()] * 3
+    *_, points = views(Comparison("moons-reflow:euler:1:1", 3))
+    assert compare_events.nearest(points.rows, "1. x")[0] == gr.update(visible=False)
+
+
 def test_two_rows_lie_beside_each_other():
     *_, view = views(Comparison("mnist-meanflow\nmnist-reflow", n=4))
     a, b = compare_events.beside(view.rows, "1. x", "2. y")

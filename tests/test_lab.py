@@ -19,6 +19,7 @@ from flowdemo.lab import (
     floor,
     lattice,
     real_like,
+    report,
     velocity_error,
     velocity_field,
 )
@@ -264,3 +265,16 @@ def test_one_path_alone_crosses_nobody_also_where_it_crosses_itself():
     loop = [(0, 0), (2, 0), (2, 2), (1, -1)]
     assert crossings(ways(loop)) == 0
     assert crossings(ways(loop, [(50, 50), (51, 50), (52, 50), (53, 50)])) == 0
+
+
+def test_the_report_of_real_points_is_near_nothing_and_of_moved_ones_is_the_move():
+    source = Source("two-gaussians")
+    made = sample(source.exact(), 300, "all", solver="rk4", steps=20)
+    here = report(source, made)
+    there = report(source, replace(made, points=made.points + torch.tensor([0.0, 3.0])))
+    assert here["wasserstein_2"] < 2 * here["floor_wasserstein_2"]
+    assert there["wasserstein_2"] == pytest.approx(3, abs=0.3)
+    assert there["sliced_wasserstein_2"] == pytest.approx(3 / 2**0.5, abs=0.3)
+    assert here["energy_distance"] < 0.1 < 1 < there["energy_distance"]
+    assert 0 < here["curvature"] < 1
+    assert "curvature" not in report(source, sample(source.exact(), 20, steps=1))

@@ -5,6 +5,7 @@ import html
 import json
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 from urllib.parse import parse_qsl
 
 import gradio as gr
@@ -20,7 +21,7 @@ from flowdemo.methods import METHODS
 from flowdemo.training.live import Wish
 from flowdemo.ui import app, lab_events, lab_text, lab_train_tab, text
 from flowdemo.ui.lab import measured, run, table
-from flowdemo.ui.lab_desk import EXACT, MAX_RUNS, Asked, Desk
+from flowdemo.ui.lab_desk import EXACT, MAX_RUNS, Asked, Desk, Shown
 from flowdemo.ui.lab_look import back_to_noise, likelihood, two_kinds
 from flowdemo.ui.lab_train import CHAIN, fresh_title, train, train_chain
 from flowdemo.ui.work import Stopped, Switch
@@ -174,7 +175,9 @@ def test_a_drawing_is_a_table_and_nothing_drawn_a_message():
 
 def test_a_link_brings_the_panels_back_and_a_wrong_one_is_a_message():
     asked = Asked("spirals", ("spirals-reflow",), 200, "all", 2.0, "heun", 7, 5)
-    target = re.search(r'href="\?([^"]*)"', lab_events.link(asked)).group(1)
+    target = re.search(
+        r'href="\?([^"]*)"', lab_events.link(Shown(Source("spirals"), asked, []))
+    ).group(1)
     query = dict(parse_qsl(html.unescape(target)))
     assert lab_events.asked_from(query) == asked
     wrong = [{"n": "x"}, {"n": "5"}, {"steps": "1000"}, {"seed": "-1"}, {"label": "0"}]
@@ -182,6 +185,14 @@ def test_a_link_brings_the_panels_back_and_a_wrong_one_is_a_message():
     for changes in wrong:
         with pytest.raises(ValueError):
             lab_events.asked_from({"lab": "moons"} | changes)
+
+
+def test_a_link_says_when_the_weights_are_others_now(view):
+    target = re.search(r'href="\?([^"]*)"', lab_events.link(view.shown)).group(1)
+    query = dict(parse_qsl(html.unescape(target)))
+    for changes, said in (({}, text.IDLE), ({"rev": "abc"}, "other weights (abc)")):
+        request = SimpleNamespace(query_params=query | changes)
+        assert said in lab_events.open_link(request)[-2]
 
 
 def test_training_is_shown_from_its_first_steps_and_ends_on_the_desk():

@@ -10,7 +10,7 @@ import gradio as gr
 
 from flowdemo import sheets
 from flowdemo.compare import Row, completed
-from flowdemo.ui import events, text
+from flowdemo.ui import events, near_box, text
 from flowdemo.ui.compare import (
     Comparison,
     View,
@@ -26,6 +26,7 @@ from flowdemo.ui.compare import (
 from flowdemo.ui.compare_controls import Controls, default_n, of_preset, updates
 from flowdemo.ui.events import Components, other_weights
 from flowdemo.ui.generate import ALL, load
+from flowdemo.ui.near import near
 from flowdemo.ui.work import Stopped, Switch, fresh_folder, spoken
 
 
@@ -153,12 +154,25 @@ def press_linked(request: gr.Request, switch: Switch, *values: Any) -> Iterator[
 
 def beside(rows: list[Row], left: str | None, right: str | None) -> Any:
     """Two rows for the A/B slider."""
-    numbers = {str(i + 1): i for i in range(len(rows))}
-    chosen = [numbers.get((name or "").split(".")[0]) for name in (left, right)]
-    if None in chosen:  # rows of before, or something typed
+    chosen = [named(rows, name) for name in (left, right)]
+    if None in chosen:
         return gr.skip()
     drawn = pictures(rows)
     return tuple(drawn[i] for i in chosen)
+
+
+def nearest(rows: list[Row], name: str | None) -> list[Any]:
+    """The nearest real images of a row."""
+    i = named(rows, name)
+    if i is None:
+        return [gr.skip()] * 3
+    return near_box.fields(near(load(rows[i].spec.model), rows[i].samples))
+
+
+def named(rows: list[Row], name: str | None) -> int | None:
+    """The place of a row by its name in the A/B choices; None if it is of rows before, or typed."""
+    numbers = {str(i + 1): i for i in range(len(rows))}
+    return numbers.get((name or "").split(".")[0])
 
 
 def export_rows(rows: list[Row]) -> Any:

@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from flowdemo.ui import compare_controls, invert_tab, text
+from flowdemo.ui import compare_controls, invert_tab, near_box, text
 from flowdemo.ui.compare_controls import Controls, first_comparison
 from flowdemo.ui.compare_events import (
     Results,
@@ -13,6 +13,7 @@ from flowdemo.ui.compare_events import (
     choose_preset,
     export_rows,
     measure,
+    nearest,
     open_link,
     opened,
     press,
@@ -46,7 +47,7 @@ def build(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs) -> None:
             films = player("", "c-player")
             table = gr.HTML("", elem_id="c-table", elem_classes="fd-scroll")
             link, made = files_and_link()
-            left, right, slider = a_and_b()
+            left, right, slider, near = a_and_b()
     panels = quality_panels()
     with gr.Accordion(text.WHAT, open=False):
         gr.Markdown(text.EXPLAIN_COMPARE)
@@ -56,6 +57,7 @@ def build(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs) -> None:
     runs = wire(demo, (tab, tabs), controls, begin, results)
     for changed in (*(each.success for each in runs), left.change, right.change):
         changed(beside, [made, left, right], slider, **QUICK)
+        changed(nearest, [made, right], near, **PROMPT)
 
 
 def files_and_link() -> tuple[gr.HTML, gr.State]:
@@ -69,8 +71,8 @@ def files_and_link() -> tuple[gr.HTML, gr.State]:
     return link, made
 
 
-def a_and_b() -> tuple[gr.Dropdown, gr.Dropdown, gr.ImageSlider]:
-    """Two rows under one handle."""
+def a_and_b() -> tuple[gr.Dropdown, gr.Dropdown, gr.ImageSlider, list[gr.blocks.Block]]:
+    """Two rows under one handle, and the nearest real images of the second."""
     late = {"allow_custom_value": True}  # the choice may be of the rows before
     with gr.Accordion("A/B: two rows on top of each other", open=False, elem_id="c-ab"):
         gr.Markdown(text.AB, elem_classes="fd-caption")
@@ -81,7 +83,8 @@ def a_and_b() -> tuple[gr.Dropdown, gr.Dropdown, gr.ImageSlider]:
             show_label=False, format="png", type="pil", interactive=False, buttons=[],
             elem_classes="fd-samples", elem_id="c-slider",
         )  # fmt: skip
-    return left, right, slider
+        near = near_box.build(None, "c-")
+    return left, right, slider, near
 
 
 def quality_panels() -> list[gr.Plot]:

@@ -9,7 +9,7 @@ import gradio as gr
 
 from flowdemo import exports
 from flowdemo.sampling import Samples
-from flowdemo.ui import events, text
+from flowdemo.ui import events, near_box, text
 from flowdemo.ui.controls import (
     Controls,
     catalogue,
@@ -31,7 +31,6 @@ from flowdemo.ui.generate import (
     numbers,
     run,
 )
-from flowdemo.ui.near import Near
 from flowdemo.ui.work import Stopped, Switch, fresh_folder, spoken
 
 
@@ -99,15 +98,8 @@ def fields(view: View) -> list[Any]:
     """A view in the order of the results."""
     return [
         text.IDLE, view.picture, view.film, view.numbers, view.trajectories, view.rates, view.link,
-        view.caption, *near_fields(view.near), view.samples,
+        view.caption, *near_box.fields(view.near), view.samples,
     ]  # fmt: skip
-
-
-def near_fields(near: Near | None) -> list[Any]:
-    """Box, picture and words of the nearest real images."""
-    if near is None:
-        return [gr.update(visible=False), None, ""]
-    return [gr.update(visible=True), near.picture, near.words]
 
 
 def choice_of(values: tuple[Any, ...]) -> Choice:

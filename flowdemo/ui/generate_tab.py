@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-from flowdemo.ui import controls, text
+from flowdemo.ui import controls, near_box, text
 from flowdemo.ui.controls import Controls, Start, first_choice
 from flowdemo.ui.events import (
     LANE,
@@ -47,7 +47,7 @@ def build(demo: gr.Blocks, tab: gr.Tab) -> None:
             numbers, link, made = side(view)
         with gr.Column(scale=9, min_width=300, elem_classes="fd-plots"), gr.Row():
             trajectories, caption, rates = plots(view)
-    near = nearest(view)
+    near = near_box.build(view.near)
     with gr.Accordion(text.WHAT, open=False):
         gr.Markdown(text.EXPLAIN)
     shown = (picture, film, numbers, trajectories, rates, link, caption, *near)
@@ -90,20 +90,6 @@ def plots(view: View) -> tuple[gr.Plot, gr.Markdown, gr.Plot]:
         rates = gr.Plot(view.rates, show_label=False, elem_id="rates")
         gr.Markdown(text.RATES, elem_classes="fd-caption")
     return trajectories, caption, rates
-
-
-def nearest(view: View) -> tuple[gr.Accordion, gr.Image, gr.Markdown]:
-    """The nearest real images under the samples."""
-    near = view.near
-    box = gr.Accordion(text.NEAREST, open=False, visible=near is not None, elem_id="nearest")
-    with box:
-        gr.Markdown(text.EXPLAIN_NEAREST, elem_classes="fd-caption")
-        picture = gr.Image(
-            near and near.picture, show_label=False, format="png", type="pil", interactive=False,
-            buttons=[], elem_classes="fd-samples", elem_id="near",
-        )  # fmt: skip
-        words = gr.Markdown(near.words if near else "", elem_id="near-words")
-    return box, picture, words
 
 
 def wire(

@@ -9,7 +9,7 @@ import gradio as gr
 from flowdemo import checkpoints, exports
 from flowdemo.data import OWN
 from flowdemo.data.own import parse_points
-from flowdemo.lab import distance, floor
+from flowdemo.lab import report
 from flowdemo.sampling import parse_label, sample
 from flowdemo.settings import max_evaluations
 from flowdemo.training.live import check
@@ -132,11 +132,6 @@ def lab_sample(
         limit = {"max_evaluations": max_evaluations("points")}
         with TIMED:
             samples = sample(chosen, int(n), labels, float(guidance or 0), **how, **limit)
-        numbers = {
-            "model": title,
-            "nfe": samples.nfe,
-            "seconds": samples.seconds,
-            "wasserstein_2": distance(source, samples),
-            "floor_wasserstein_2": floor(source, samples),
-        }
+        numbers = {"model": title, "nfe": samples.nfe, "seconds": samples.seconds}
+        numbers |= report(source, samples)
         return exports.export_all(samples, fresh_folder(), chosen.name), numbers

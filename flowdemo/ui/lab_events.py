@@ -15,10 +15,11 @@ from flowdemo.data.own import MAX_BYTES, parse_points
 from flowdemo.lab import Source
 from flowdemo.recipe import FIXED
 from flowdemo.ui import events, lab_text, text
+from flowdemo.ui.compare import revisions
 from flowdemo.ui.events import Components
-from flowdemo.ui.generate import ALL, ANY
+from flowdemo.ui.generate import ALL, ANY, load
 from flowdemo.ui.lab import MAX_POINTS, View, measured, run, table
-from flowdemo.ui.lab_desk import Asked, Desk, Shown, titles
+from flowdemo.ui.lab_desk import EXACT, Asked, Desk, Shown, titles
 from flowdemo.ui.work import Stopped, Switch, spoken
 
 CONTROLS = len(Asked.__dataclass_fields__)
@@ -50,7 +51,7 @@ def press(switch: Switch, desk: Desk, *values: Any) -> Iterator[list[Any]]:
 
 def fields(view: View) -> list[Any]:
     """A view in the order of the results."""
-    return [view.note or text.IDLE, view.films, view.table, link(view.shown.asked), view.shown]
+    return [view.note or text.IDLE, view.films, view.table, link(view.shown), view.shown]
 
 
 def measure(switch: Switch, shown: Shown | None) -> Iterator[Any]:
@@ -142,13 +143,17 @@ def keep(switch: Switch, desk: Desk, points: Tensor) -> list[Any]:
     return [said, gr.update(choices=known, value=known[:4])]
 
 
-def link(asked: Asked) -> str:
+def link(shown: Shown) -> str:
     """A link that brings these panels back; own points and own models stay with their visitor."""
+    asked = shown.asked
     if asked.data == OWN:
         return ""
+    own = [panel.title for panel in shown.panels if panel.title.startswith("yours")]
     shared = {key: value for key, value in vars(asked).items() if key not in ("data", "shown")}
-    shown = ",".join(title for title in asked.shown if not title.startswith("yours"))
-    query = urlencode({"lab": asked.data, "shown": shown} | shared)
+    named = ",".join(title for title in asked.shown if title not in own)
+    shipped = (panel for panel in shown.panels if panel.title not in (EXACT, *own))
+    weights = revisions(panel.model.revision for panel in shipped)
+    query = urlencode({"lab": asked.data, "shown": named} | shared | {"rev": weights})
     return f'<div class="fd-link"><a href="?{html.escape(query)}">Link to these panels</a></div>'
 
 
@@ -187,7 +192,9 @@ def open_link(request: gr.Request) -> list[Any]:
         "label": label | {"value": asked.label},
         "guidance": guidance | {"value": asked.guidance},
     }
-    return [gr.skip(), *values.values(), text.IDLE, gr.Tabs(selected="lab")]
+    weights = revisions(load(title).revision for title in shown if title != EXACT)
+    note = events.other_weights(query.get("rev") or None, weights)
+    return [gr.skip(), *values.values(), note or text.IDLE, gr.Tabs(selected="lab")]
 
 
 def press_linked(

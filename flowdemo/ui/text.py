@@ -126,7 +126,11 @@ INVERT = both(
     "noises in between to that of another seed.",
     "同一个方程可以双向求解:从 t = 1 的数字回到它在 t = 0 的噪声,再以相同或不同的类别、方法走回来;还可以沿途走到另一个种子的噪声。",
 )
-AB = both("ab", "Drag the handle: the same noise, two rows.", "拖动手柄:同一噪声,两行结果。")
+AB = both(
+    "ab",
+    "Drag the handle: the same noise, two rows. Below, for digits: the nearest real images of row B.",
+    "拖动手柄:同一噪声,两行结果。下面(数字数据):B 行最近的真实图像。",
+)
 EXPLAIN_COMPARE = both(
     "explain-compare",
     """
