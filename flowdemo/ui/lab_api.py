@@ -12,7 +12,7 @@ from flowdemo.data.own import parse_points
 from flowdemo.lab import report
 from flowdemo.sampling import parse_label, sample
 from flowdemo.settings import max_evaluations
-from flowdemo.training.live import check
+from flowdemo.training.live import Wish, check
 from flowdemo.ui.events import LANE
 from flowdemo.ui.lab import MAX_POINTS
 from flowdemo.ui.lab_desk import EXACT, Desk, model_of, source_of, titles
@@ -25,34 +25,35 @@ def build() -> None:
     """Hidden components behind `/lab_train` and `/lab_sample`; the desk is the client's session."""
     desk = gr.State(Desk(), time_to_live=3600)  # a client that is gone says nothing
     with gr.Column(visible=False):
-        asked = [
-            gr.Textbox("moons", label="data"),
-            gr.Textbox("flow-matching", label="method"),
-            gr.Textbox("linear", label="path"),
-            gr.Textbox("independent", label="coupling"),
-            gr.Textbox("uniform", label="times"),
-            gr.Textbox("squared", label="loss"),
-            gr.Number(1500, precision=0, label="steps"),
-            gr.Number(0, precision=0, label="seed"),
-            gr.Textbox("", label="points"),
-        ]
-        files, numbers = gr.File(file_count="multiple"), gr.JSON()
-        gr.Button().click(
-            lab_train, [desk, *asked], [files, numbers], api_name="lab_train", **TRAIN
-        )
-        wanted = [
-            gr.Textbox("moons", label="data"),
-            gr.Textbox("", label="model"),
-            gr.Number(500, precision=0, label="n"),
-            gr.Textbox("any", label="label"),
-            gr.Number(1.0, label="guidance"),
-            gr.Textbox("", label="solver"),
-            gr.Number(0, precision=0, label="steps"),
-            gr.Number(0, precision=0, label="seed"),
-        ]
-        gr.Button().click(
-            lab_sample, [desk, *wanted], [files, numbers], api_name="lab_sample", **LANE
-        )
+        made = [gr.File(file_count="multiple"), gr.JSON()]
+        gr.Button().click(lab_train, [desk, *train_inputs()], made, api_name="lab_train", **TRAIN)
+        gr.Button().click(lab_sample, [desk, *sample_inputs()], made, api_name="lab_sample", **LANE)
+
+
+def train_inputs() -> list[gr.components.Component]:
+    """The arguments of `/lab_train`, as `Wish` has them."""
+    own = Wish("moons")
+    texts = ("data", "method", "path", "coupling", "times", "loss")
+    return [
+        *(gr.Textbox(getattr(own, name), label=name) for name in texts),
+        gr.Number(own.steps, precision=0, label="steps"),
+        gr.Number(own.seed, precision=0, label="seed"),
+        gr.Textbox("", label="points"),
+    ]
+
+
+def sample_inputs() -> list[gr.components.Component]:
+    """The arguments of `/lab_sample`."""
+    return [
+        gr.Textbox("moons", label="data"),
+        gr.Textbox("", label="model"),
+        gr.Number(500, precision=0, label="n"),
+        gr.Textbox("any", label="label"),
+        gr.Number(1.0, label="guidance"),
+        gr.Textbox("", label="solver"),
+        gr.Number(0, precision=0, label="steps"),
+        gr.Number(0, precision=0, label="seed"),
+    ]
 
 
 def lab_train(

@@ -71,6 +71,23 @@ class Own(Components):
     take_table: gr.Button
 
 
+@dataclass(frozen=True)
+class Runs:
+    """How the tab runs: by one visitor's switch and desk, with what the controls say."""
+
+    switch: gr.State
+    desk: gr.State
+    controls: Controls
+    results: Results
+
+    def after(self, event: Callable[..., Any], work: Callable[..., Any] = press) -> None:
+        """Runs `work` at an event, and then measures what it showed."""
+        inputs, status = [self.switch, self.desk, *self.controls.all], self.results.status
+        done = event(work, inputs, self.results.all, show_progress_on=status, **RUN)
+        slow = {"show_progress": "hidden", **LATEST, **MEASURE}
+        done.success(measure, [self.switch, self.results.made], self.results.table, **slow)
+
+
 def build(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs) -> None:
     """The tab; its first films are made when it is first opened."""
     desk = gr.State(Desk())
@@ -86,10 +103,12 @@ def build(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs) -> None:
     with gr.Accordion(text.WHAT, open=False):
         gr.Markdown(lab_text.EXPLAIN_LAB)
     results = Results(begin.status, films, table, link, gr.State(None))
-    rerun = wire(demo, (tab, tabs), desk, controls, own, begin, results)
+    runs = Runs(gr.State(Switch()), desk, controls, results)
+    wire(runs, begin, own)
+    wire_opening(demo, tab, tabs, runs, own)
     with gr.Tabs(elem_id="l-more"):
         with gr.Tab("Train live"):
-            lab_train_tab.build(desk, controls.data, controls.shown, rerun)
+            lab_train_tab.build(desk, controls.data, controls.shown, runs.after)
         lab_look_tab.build(desk, controls.data)
 
 
@@ -131,40 +150,31 @@ def layout_own() -> Own:
     return Own(box, pad, draw, file, table, take)
 
 
-def wire(
-    demo: gr.Blocks,
-    place: Any,
-    desk: gr.State,
-    controls: Controls,
-    own: Own,
-    begin: Start,
-    results: Results,
-) -> Callable[[Any], None]:
-    """What happens when something is pressed, chosen or opened; returns how to run once more."""
-    (tab, tabs), values, switch = place, controls.all, gr.State(Switch())
-    waiting = {"show_progress_on": begin.status, **RUN}
-
-    def measure_after(event: Any) -> None:
-        slow = {"show_progress": "hidden", **LATEST, **MEASURE}
-        event.success(measure, [switch, results.made], results.table, **slow)
-
-    def rerun(event: Any) -> None:
-        measure_after(event.success(press, [switch, desk, *values], results.all, **waiting))
-
+def wire(runs: Runs, begin: Start, own: Own) -> None:
+    """What happens when something is pressed or chosen."""
+    switch, desk, controls = runs.switch, runs.desk, runs.controls
     seed = [switch, begin.randomize, controls.seed]
-    rerun(begin.go.click(randomized, seed, controls.seed, **QUICK))
+    runs.after(begin.go.click(randomized, seed, controls.seed, **QUICK).success)
     offered = [own.box, controls.shown, controls.label, controls.guidance]
-    rerun(controls.data.input(choose_data, [switch, desk, controls.data], offered, **PROMPT))
+    chosen = controls.data.input(choose_data, [switch, desk, controls.data], offered, **PROMPT)
+    runs.after(chosen.success)
     taken = [begin.status, controls.shown]
     drawing = own.take_drawing.click(take_drawing, [switch, desk, own.pad], taken, **PROMPT)
     given = [switch, desk, own.file, own.table]
-    rerun(drawing)
-    rerun(own.take_table.click(take_table, given, [*taken, own.file], **PROMPT))
-    for control in values[1:]:
-        rerun(control.input(begin_run, switch, None, **QUICK))  # nobody waits for what is old
-    tab.select(refresh, [desk, controls.data, controls.shown], controls.shown, **QUICK)
-    measure_after(tab.select(opened, [switch, desk, *values], results.all, **waiting))
-    linked = demo.load(open_link, None, [own.box, *values, begin.status, tabs], **PRIVATE)
-    measure_after(linked.success(press_linked, [switch, desk, *values], results.all, **waiting))
+    table = own.take_table.click(take_table, given, [*taken, own.file], **PROMPT)
+    for event in (drawing, table):
+        runs.after(event.success)
+    for control in controls.all[1:]:
+        old = control.input(begin_run, switch, None, **QUICK)  # nobody waits for what is old
+        runs.after(old.success)
     begin.stop.click(stop_run, switch, begin.status, **QUICK)
-    return rerun
+
+
+def wire_opening(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs, runs: Runs, own: Own) -> None:
+    """What happens when the tab or a link to it is opened."""
+    controls, status = runs.controls, runs.results.status
+    known = [runs.desk, controls.data, controls.shown]
+    tab.select(refresh, known, controls.shown, **QUICK)
+    runs.after(tab.select, opened)
+    linked = demo.load(open_link, None, [own.box, *controls.all, status, tabs], **PRIVATE)
+    runs.after(linked.success, press_linked)

@@ -28,7 +28,7 @@ OUTPUTS = 5  # status, film, two curves, summary
 
 
 def build(desk: gr.State, data: gr.Radio, shown: Any, rerun: Callable) -> None:
-    """The sub-tab; `rerun(event)` shows the panels again after an event."""
+    """The sub-tab; `rerun` shows the panels again at an event."""
     gr.Markdown(lab_text.TRAIN, elem_classes="fd-caption")
     with gr.Row(elem_classes="fd-main fd-two"):
         with gr.Column(scale=3, min_width=270, elem_classes="fd-controls"):
@@ -52,7 +52,7 @@ def build(desk: gr.State, data: gr.Radio, shown: Any, rerun: Callable) -> None:
         done = begun.then(
             work, [switch, desk, data, *wish], outputs, show_progress_on=status, **LATEST, **TRAIN
         )
-        rerun(done.then(trained, [desk, data], [shown, chosen], **QUICK))
+        rerun(done.then(trained, [desk, data], [shown, chosen], **QUICK).success)
     stop.click(stop_run, switch, status, **QUICK)
 
 
