@@ -255,6 +255,18 @@ def test_a_run_on_points_that_were_replaced_meanwhile_is_dropped():
     assert "other points" in list(running)[-1].words and desk.runs == {}
 
 
+def test_a_chain_on_points_that_were_replaced_meanwhile_ends_in_words():
+    desk = Desk()
+    list(train(QUICK, desk))
+    desk.take(torch.randn(50, 2))
+    running = train_chain(Wish(OWN, steps=12), desk)
+    next(running)
+    desk.take(torch.randn(60, 2))
+    with pytest.raises(ValueError, match="train flow matching first"):
+        list(running)
+    assert list(desk.runs) == ["yours: Flow matching"]  # of the other data
+
+
 @pytest.mark.parametrize(
     "change", [{"method": "gan"}, {"path": "bent"}, {"times": "never"}, {"seed": -1}, {"steps": 0}]
 )

@@ -42,17 +42,15 @@ class View:
     summary: str | None = None
 
 
-def train(
-    wish: Wish, desk: Desk, teacher: str = "", wanted: Wanted = lambda: True
-) -> Iterator[View]:
+def train(wish: Wish, desk: Desk, wanted: Wanted = lambda: True) -> Iterator[View]:
     """A run, shown while it goes on; what it learnt stays on the desk, also when it is stopped.
 
-    `teacher` is a title of the desk, or empty: for reflow and MeanFlow the last flow on the desk.
-    `Stopped` comes out after the model was kept.
+    Reflow and MeanFlow learn from the last flow of this data on the desk. `Stopped` comes out after
+    the model was kept.
     """
     check(wish)
     source, title = source_of(wish.data, desk), fresh_title(wish.method, desk)
-    master = teacher_of(wish, desk, teacher)
+    master = teacher_of(wish, desk)
     recipe = live_recipe(wish, name_of(title), master)
     curve, latest, smooth = Curve(), None, 0.0
     for state in train_live(recipe, source.coupling(), master):
@@ -91,18 +89,14 @@ def train_chain(wish: Wish, desk: Desk, wanted: Wanted = lambda: True) -> Iterat
     check(wish)
     source_of(wish.data, desk)
     desk.drop(wish.data)
-    teacher = ""
     for method in CHAIN:
-        yield from train(replace(wish, method=method), desk, teacher, wanted)
-        teacher = list(desk.runs)[-1]
+        yield from train(replace(wish, method=method), desk, wanted)
 
 
-def teacher_of(wish: Wish, desk: Desk, title: str) -> Model | None:
-    """The model that a run learns from."""
-    own = {t: m for t, m in desk.runs.items() if m.config.data == wish.data}
-    if title:
-        return own[title]
-    flows = [m for m in own.values() if m.config.method != "meanflow"]
+def teacher_of(wish: Wish, desk: Desk) -> Model | None:
+    """The model that a run learns from: the last flow of this data, but none for flow matching."""
+    own = [model for model in desk.runs.values() if model.config.data == wish.data]
+    flows = [model for model in own if model.config.method != "meanflow"]
     return flows[-1] if flows and wish.method != "flow-matching" else None
 
 

@@ -113,7 +113,7 @@ def train_one(switch: Switch, desk: Desk, *values: Any) -> Iterator[list[Any]]:
     """One run as updates."""
     with spoken():
         wish = wish_of(values)
-    yield from shown_as(switch, train(wish, desk, "", switch.wanted()))
+    yield from shown_as(switch, train(wish, desk, switch.wanted()))
 
 
 def train_all(switch: Switch, desk: Desk, *values: Any) -> Iterator[list[Any]]:
