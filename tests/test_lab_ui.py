@@ -195,6 +195,15 @@ def test_a_link_says_when_the_weights_are_others_now(view):
         assert said in lab_events.open_link(request)[-2]
 
 
+def test_the_tab_that_a_link_opens_is_not_run_a_second_time():
+    def states(query):
+        request = SimpleNamespace(query_params=query)
+        return list(lab_events.opened(request, Switch(), Desk(), *VALUES))
+
+    assert states({"lab": "moons"}) == [lab_events.NOTHING]
+    assert any(isinstance(state[1], str) for state in states({}))
+
+
 def test_training_is_shown_from_its_first_steps_and_ends_on_the_desk():
     desk = Desk()
     views = list(train(replace(QUICK, steps=150), desk))

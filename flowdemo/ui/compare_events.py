@@ -92,9 +92,11 @@ def measure(switch: Switch, rows: list[Row]) -> Iterator[list[Any]]:
                 yield [table(rows, pending="&ndash;"), *[gr.skip()] * 3, rows]
 
 
-def opened(switch: Switch, rows: list[Row], *values: Any) -> Iterator[list[Any]]:
-    """The first comparison, when the tab is opened for the first time."""
-    if rows:
+def opened(
+    request: gr.Request, switch: Switch, rows: list[Row], *values: Any
+) -> Iterator[list[Any]]:
+    """The first comparison, when the tab is opened for the first time; a link makes its own."""
+    if rows or ("compare" in request.query_params and switch.shown is None):
         yield [gr.skip()] * OUTPUTS
         return
     switch.begin()

@@ -80,9 +80,9 @@ def asked_of(values: tuple[Any, ...]) -> Asked:
     return Asked(**given | whole | {"shown": tuple(given["shown"] or ())})
 
 
-def opened(switch: Switch, desk: Desk, *values: Any) -> Iterator[list[Any]]:
-    """The first films, when the tab is opened for the first time."""
-    if switch.shown is None:
+def opened(request: gr.Request, switch: Switch, desk: Desk, *values: Any) -> Iterator[list[Any]]:
+    """The first films, when the tab is opened for the first time; a link makes its own."""
+    if switch.shown is None and "lab" not in request.query_params:
         switch.begin()
         yield from press(switch, desk, *values)
     else:
