@@ -37,6 +37,8 @@ def build() -> None:
         with gr.Column(scale=6, min_width=300, elem_classes="fd-results"):
             films = player("", "i-player")
             words = gr.Markdown("", elem_id="i-words")
+    with gr.Accordion(text.WHAT, open=False):
+        gr.Markdown(text.EXPLAIN_INVERT)
     switch = gr.State(Switch())
     go.click(begin_run, switch, None, **QUICK).then(
         travel_for, [switch, pad, *values, seed], [status, films, words],

@@ -126,6 +126,20 @@ INVERT = both(
     "noises in between to that of another seed.",
     "同一个方程可以双向求解:从 t = 1 的数字回到它在 t = 0 的噪声,再以相同或不同的类别、方法走回来;还可以沿途走到另一个种子的噪声。",
 )
+EXPLAIN_INVERT = both(
+    "explain-invert",
+    """
+- **Back**: `dx/dt = v(x, t)` from the digit at t = 1 down to t = 0, by dopri5 at tolerance 1e-5; a MeanFlow network by its velocity u(x, t, t).
+- **Forward**: from that noise by the model below in its own way; the same model and class by the same equation brings the digit back, and the
+  **round-trip error** says how nearly.
+- **Between two noises**: along the great circle through both, since a straight line would leave the shell where such noise lies.
+""",
+    """
+- **回去**:`dx/dt = v(x, t)` 从 t = 1 的数字走到 t = 0,用 dopri5,容差 1e-5;MeanFlow 网络用其速度 u(x, t, t)。
+- **回来**:从该噪声由下面的模型按它自己的方式生成;同一模型、同一类别按同一方程会把数字带回来,**往返误差**说明有多接近。
+- **两个噪声之间**:沿经过两者的大圆走,因为直线会离开这类噪声所在的球壳。
+""",
+)
 AB = both(
     "ab",
     "Drag the handle: the same noise, two rows. Below, for digits: the nearest real images of row B.",
