@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from flowdemo.couplings import Coupling, independent
-from flowdemo.data import OWN, DataSet, dataset, points_of
+from flowdemo.data import OWN, DataSet, dataset, points_of, training_coupling
 from flowdemo.evaluation.metrics import (
     curvature,
     energy_distance,
@@ -20,7 +20,7 @@ from flowdemo.noise import generator
 from flowdemo.sampling import Samples
 
 SIDE, TIMES = 20, 11  # of the lattice on which fields are shown, and from 0 to 1
-TRAINING_ROWS, SEED = 50_000, 20_000_000
+SEED = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Source:
     def coupling(self) -> Coupling:
         """Fresh noise for training points."""
         if self.points is None:
-            return independent(*self.draw(TRAINING_ROWS, 0))
+            return training_coupling(self.name)
         return independent(self.points, torch.zeros(len(self.points)).long())
 
     def exact(self, path: str = "linear") -> ExactModel:
@@ -139,10 +139,8 @@ def velocity_error(
 
 def crossings(states: Tensor) -> int:
     """How many pairs of paths (k, n, 2), drawn as lines through their states, cross in the plane."""
-    a, b = (
-        states[:-1].double().transpose(0, 1),
-        states[1:].double().transpose(0, 1),
-    )  # (n, k - 1, 2)
+    paths = states.double().transpose(0, 1)
+    a, b = paths[:, :-1], paths[:, 1:]  # the ends of every piece, (n, k - 1, 2)
     a, b, c, d = a[:, None, :, None], b[:, None, :, None], a[None, :, None], b[None, :, None]
     # Two pieces cross if the ends of each lie on different sides of the other.
     met = (side_of(a, b, c) != side_of(a, b, d)) & (side_of(c, d, a) != side_of(c, d, b))

@@ -19,7 +19,7 @@ from flowdemo.data import OWN
 from flowdemo.lab import SIDE, TIMES, Source, velocity_field
 from flowdemo.methods import METHODS
 from flowdemo.training.live import Wish
-from flowdemo.ui import app, lab_events, lab_text, lab_train_tab, text
+from flowdemo.ui import app, lab_events, lab_look_tab, lab_text, lab_train_tab, text
 from flowdemo.ui.lab import measured, run, table
 from flowdemo.ui.lab_desk import EXACT, MAX_RUNS, Asked, Desk, Shown
 from flowdemo.ui.lab_look import back_to_noise, likelihood, two_kinds
@@ -87,6 +87,16 @@ def test_a_film_of_500_points_and_50_steps_is_small():
     asked = Asked("moons", tuple(f"moons-{m}" for m in METHODS), n=500, steps=50)
     *_, last = run(asked, Desk())
     assert len(last.films) < 1_000_000  # all three together
+
+
+def test_no_weight_can_be_chosen_where_no_class_is():
+    *_, weight = lab_events.offered("moons", Desk())
+    assert weight["interactive"] is False
+    for label, free in (("any", False), ("upper", True)):
+        query = {"lab": "moons", "label": label, "guidance": "2"}
+        updates = lab_events.open_link(SimpleNamespace(query_params=query))
+        given = updates[1 + list(Asked.__dataclass_fields__).index("guidance")]
+        assert given["interactive"] is free
 
 
 def test_models_that_are_gone_are_named_and_none_is_a_message():
@@ -343,6 +353,14 @@ def test_the_likelihood_map_shows_the_density_and_its_integral(monkeypatch):
     assert mass == pytest.approx(1, abs=5e-3)
     with pytest.raises(ValueError, match="no 'gone'"):
         list(likelihood("two-gaussians", Desk(), "gone", (0.0, 0.0)))
+
+
+def test_two_kinds_of_path_can_be_stopped():
+    switch = Switch()
+    switch.begin()
+    switch.stop()
+    asked = (switch, Desk(), "moons", "linear", "independent", 0)
+    assert [state[0] for state in lab_look_tab.show_kinds(*asked)] == [text.STOPPED]
 
 
 def test_a_look_that_is_not_wanted_any_more_stops():

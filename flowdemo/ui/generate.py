@@ -128,7 +128,7 @@ def view_of(model: Model, choice: Choice, samples: Samples) -> View:
     return View(
         samples=samples,
         picture=picture(samples),
-        film=payload(film(samples)),
+        film=payload(film(samples, colour=plots.METHOD_COLOURS[model.config.method])),
         numbers=numbers(model, samples),
         trajectories=trajectories(model, samples),
         rates=plots.speed_and_turning(

@@ -53,11 +53,12 @@ def run(asked: Asked, desk: Desk, wanted: Wanted = lambda: True) -> Iterator[str
 def measured(shown: Shown, wanted: Wanted = lambda: True) -> Iterator[list[Panel] | None]:
     """None while it works; after each panel, all panels with what has been measured so far."""
     panels, passed = list(shown.panels), {}
+    floor = lab.floor(shown.source, panels[0].samples)
     for i, panel in enumerate(panels):
         for progress in in_background(partial(measure, panel, shown, passed), wanted):
             if isinstance(progress, int):
                 yield None
-        panels[i] = progress
+        panels[i] = replace(progress, floor=floor)
         yield list(panels)
 
 
@@ -83,7 +84,7 @@ def panel_of(model: Model, title: str, asked: Asked, watch: Watch = lambda rows:
 def measure(panel: Panel, shown: Shown, passed: dict, watch: Watch) -> Panel:
     """The panel with its numbers. `passed` keeps the exact samples along which errors count."""
     calm, model, source = yielding(watch), panel.model, shown.source
-    distance, floor = lab.distance(source, panel.samples), lab.floor(source, panel.samples)
+    distance = lab.distance(source, panel.samples)
     calm(0)
     straight = straightness_of(model, panel.samples, FOLLOWED, calm)
     error = None
@@ -94,7 +95,7 @@ def measure(panel: Panel, shown: Shown, passed: dict, watch: Watch) -> Panel:
             asked = replace(shown.asked, n=FOLLOWED, steps=20, solver="euler", guidance=key[1])
             passed[key] = panel_of(exact, EXACT, asked, watch).samples
         error = lab.velocity_error(model, exact, passed[key], calm)
-    return replace(panel, distance=distance, straightness=straight, error=error, floor=floor)
+    return replace(panel, distance=distance, straightness=straight, error=error)
 
 
 def table(panels: list[Panel], pending: str = "…") -> str:

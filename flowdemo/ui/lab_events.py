@@ -108,7 +108,7 @@ def offered(data: str, desk: Desk) -> list[Any]:
     return [
         gr.update(choices=known, value=known[:4]),
         gr.update(choices=label_choices(data), value=ANY, visible=len(classes) > 1),
-        gr.update(visible=len(classes) > 1),
+        gr.update(visible=len(classes) > 1, interactive=False),
     ]
 
 
@@ -190,7 +190,7 @@ def open_link(request: gr.Request) -> list[Any]:
     values = vars(asked) | {
         "shown": models | {"value": shown},
         "label": label | {"value": asked.label},
-        "guidance": guidance | {"value": asked.guidance},
+        "guidance": guidance | {"value": asked.guidance, "interactive": asked.label != ANY},
     }
     weights = revisions(load(title).revision for title in shown if title != EXACT)
     note = events.other_weights(query.get("rev") or None, weights)

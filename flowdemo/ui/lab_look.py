@@ -16,6 +16,7 @@ from flowdemo.noise import generator
 from flowdemo.paths import PATHS
 from flowdemo.sampling import Trajectory, sample
 from flowdemo.ui.generate import Wanted
+from flowdemo.ui.lab import Watch
 from flowdemo.ui.lab_desk import EXACT, Desk, model_of, source_of
 from flowdemo.ui.lab_films import REAL, runs
 from flowdemo.ui.work import TIMED, in_background, yielding
@@ -33,7 +34,9 @@ class Look:
     words: str
 
 
-def two_kinds(data: str, desk: Desk, path: str, coupling: str, seed: int) -> Look:
+def two_kinds(
+    data: str, desk: Desk, path: str, coupling: str, seed: int, watch: Watch = lambda rows: None
+) -> Look:
     """A handful of conditional paths, and the marginal trajectories from the same noise."""
     source = source_of(data, desk)
     batch = COUPLINGS[coupling](source.coupling())(LINES, generator(seed))
@@ -41,7 +44,7 @@ def two_kinds(data: str, desk: Desk, path: str, coupling: str, seed: int) -> Loo
     formula = PATHS[path](0.0)
     states = torch.stack([formula.sample(batch.x_0, batch.x_1, t.expand(LINES))[0] for t in times])
     exact = source.exact(path)
-    marginal = sample(exact, LINES, None, steps=200, x_0=batch.x_0)
+    marginal = sample(exact, LINES, None, steps=200, x_0=batch.x_0, watch=watch)
     thin = torch.linspace(0, 200, STATES).long()
     shown = Trajectory(marginal.trajectory.times[thin], marginal.trajectory.states[thin])
     conditional = replace(
@@ -68,7 +71,7 @@ def back_to_noise(
     model, source = model_of(data, title, desk), source_of(data, desk)
     points, labels = source.draw(TRAVELLERS, seed)
 
-    def work(watch: Any) -> tuple:
+    def work(watch: Watch) -> tuple:
         how = {"solver": "rk4", "steps": STEPS, "watch": watch}
         with TIMED:
             back = invert(model, points, labels.tolist(), **how)
@@ -100,7 +103,7 @@ def likelihood(
     cells = lattice(extent, SIDE)
     where = torch.cat([torch.tensor([point], dtype=torch.float32), cells])
 
-    def work(watch: Any) -> Tensor:
+    def work(watch: Watch) -> Tensor:
         if title == EXACT:  # a formula, too, and the integral along its stiff field takes long
             return model.net.log_density(where, model.empty)
         return log_likelihood(model, where, steps=LIKELIHOOD_STEPS, watch=yielding(watch))

@@ -1,6 +1,7 @@
 """Three more looks of the 2-D Lab: layout, wiring and events."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -13,7 +14,7 @@ from flowdemo.ui.events import QUICK, RUN, begin_run, stop_run
 from flowdemo.ui.lab_desk import EXACT, Desk, titles
 from flowdemo.ui.lab_look import Look, back_to_noise, likelihood, two_kinds
 from flowdemo.ui.player import player
-from flowdemo.ui.work import Switch
+from flowdemo.ui.work import Switch, in_background
 
 OUTPUTS = 3  # status, what is shown, words
 FIRST = "moons"
@@ -97,10 +98,9 @@ def show_kinds(
 ) -> Iterator[list[Any]]:
     """Conditional and marginal paths."""
 
-    def states() -> Iterator[Look]:
-        yield two_kinds(data, desk, path, coupling, int(seed or 0))
-
-    yield from shown_as(switch, states())
+    work = partial(two_kinds, data, desk, path, coupling, int(seed or 0))
+    found = in_background(work, switch.wanted())
+    yield from shown_as(switch, (state for state in found if isinstance(state, Look)))
 
 
 def show_back(

@@ -24,11 +24,13 @@ from flowdemo.ui.events import (
     stop_run,
 )
 from flowdemo.ui.generate import ANY
+from flowdemo.ui.generate_events import guidable
 from flowdemo.ui.lab import MAX_POINTS
 from flowdemo.ui.lab_desk import Desk, titles
 from flowdemo.ui.lab_events import (
     Results,
     choose_data,
+    label_choices,
     measure,
     open_link,
     opened,
@@ -114,14 +116,15 @@ def build(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs) -> None:
 
 def layout_controls() -> tuple[Controls, Own]:
     """Data, one's own points, and what all panels share."""
-    info = DATASETS[FIRST]
     sets = [(d.title, name) for name, d in DATASETS.items() if not d.is_image]
     data = gr.Radio(sets, value=FIRST, label="Data", elem_id="l-data")
     own = layout_own()
     known = titles(FIRST, Desk())
     shown = gr.CheckboxGroup(known, value=known[:4], label="Models", elem_id="l-shown")
-    label = gr.Radio([ANY, "all", *info.classes], value=ANY, label="Class", elem_id="l-label")
-    guidance = gr.Slider(1, 4, 1, step=0.1, label="CFG weight", elem_id="l-guidance")
+    label = gr.Radio(label_choices(FIRST), value=ANY, label="Class", elem_id="l-label")
+    guidance = gr.Slider(
+        1, 4, 1, step=0.1, label="CFG weight", interactive=False, elem_id="l-guidance"
+    )
     solver = gr.Dropdown(
         list(FIXED), value="euler", label="Solver of velocities", elem_id="l-solver"
     )
@@ -167,6 +170,7 @@ def wire(runs: Runs, begin: Start, own: Own) -> None:
     for control in controls.all[1:]:
         old = control.input(begin_run, switch, None, **QUICK)  # nobody waits for what is old
         runs.after(old.success)
+    controls.label.input(guidable, controls.label, controls.guidance, **QUICK)
     begin.stop.click(stop_run, switch, begin.status, **QUICK)
 
 

@@ -17,7 +17,7 @@ from flowdemo.ui.generate import Wanted
 from flowdemo.ui.lab_desk import MAX_RUNS, Desk, source_of
 from flowdemo.ui.lab_films import runs
 from flowdemo.ui.tables import Line, table
-from flowdemo.ui.work import TIMED, Stopped
+from flowdemo.ui.work import Stopped, yielding
 
 POINTS, STEPS, SEED = 400, 20, 5  # of the cloud that is drawn while training
 CHAIN = ("flow-matching", "reflow", "reflow", "meanflow")
@@ -53,6 +53,7 @@ def train(wish: Wish, desk: Desk, wanted: Wanted = lambda: True) -> Iterator[Vie
     master = teacher_of(wish, desk)
     recipe = live_recipe(wish, name_of(title), master)
     curve, latest, smooth = Curve(), None, 0.0
+    calm = yielding(lambda rows: None)  # a timed run of somebody else goes first
     for state in train_live(recipe, source.coupling(), master):
         if isinstance(state, Snapshot):
             latest = state.model
@@ -62,8 +63,7 @@ def train(wish: Wish, desk: Desk, wanted: Wanted = lambda: True) -> Iterator[Vie
             yield View(f"{title}: {state.made} of {state.wanted} pairs", None, curve)
         else:
             smooth = state.loss if state.step < 20 else 0.98 * smooth + 0.02 * state.loss
-        with TIMED:  # a timed run of somebody else goes first
-            pass
+        calm(0)
         if not wanted():
             break
     if latest is not None:

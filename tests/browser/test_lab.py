@@ -6,18 +6,10 @@ import statistics
 import pytest
 from playwright.sync_api import Page, expect
 
+from benchmarks.page import FRAMES
 from tests.browser import visit
 
 READY = re.compile("Ready")
-ALL_FRAMES = """(id) => {
-  const player = document.querySelector(id), time = player.querySelector(".fd-time"), ms = [];
-  for (let k = 0; k <= Number(time.max); k++) {
-    time.value = k;
-    time.dispatchEvent(new Event("input", { bubbles: true }));
-    ms.push(Number(player.querySelector(".fd-films").dataset.ms));
-  }
-  return ms;
-}"""
 
 
 def pictures(page: Page, player: str) -> list[str]:
@@ -71,8 +63,8 @@ def test_a_frame_of_a_thousand_points_is_drawn_in_ten_milliseconds(page, url):
     page.goto(f"{url}?lab=two-gaussians&n=1000&steps=100&shown=two-gaussians-reflow")
     expect(page.locator("#l-player canvas")).to_have_count(1)
     expect(page.locator("#l-table")).not_to_contain_text("…")
-    page.evaluate(ALL_FRAMES, "#l-player")
-    ms = page.evaluate(ALL_FRAMES, "#l-player")
+    page.evaluate(FRAMES, "#l-player")
+    ms = page.evaluate(FRAMES, "#l-player")
     assert len(ms) == 101 and statistics.median(ms) <= 10
 
 
@@ -90,6 +82,13 @@ def test_the_last_of_two_quick_choices_is_shown(lab):
     expect(lab.locator("#l-table")).to_contain_text("spirals-meanflow")
     expect(lab.locator("#l-table")).not_to_contain_text("…")
     expect(lab.locator("#l-status")).to_have_text(READY)
+
+
+def test_the_weight_rests_until_a_class_is_asked_for(lab):
+    weight = lab.locator("#l-guidance input[type=range]")
+    expect(weight).to_be_disabled()
+    lab.locator("#l-label").get_by_text("left", exact=True).click()
+    expect(weight).to_be_enabled()
 
 
 def test_points_from_a_table_are_shown_and_a_wrong_table_is_a_message(lab):
