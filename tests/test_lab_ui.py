@@ -16,7 +16,7 @@ from gradio_client import Client
 
 from flowdemo import checkpoints
 from flowdemo.data import OWN
-from flowdemo.lab import SIDE, TIMES, Source, velocity_field
+from flowdemo.lab import SIDE, TIMES, Source, floor, velocity_field
 from flowdemo.methods import METHODS
 from flowdemo.training.live import Wish
 from flowdemo.ui import app, lab_events, lab_look_tab, lab_text, lab_train_tab, text
@@ -68,6 +68,8 @@ def test_the_numbers_follow_the_films_and_the_exact_velocity_has_no_error(view):
     assert all(row[2:] == ["…"] * 3 for row in cells(view.table))
     states = [state for state in measured(view.shown) if state is not None]
     assert [row[2] == "?" for row in cells(table(states[0], pending="?"))] == [False, True, True]
+    apart = floor(view.shown.source, view.shown.panels[0].samples)
+    assert f"two real draws {apart:.3f}" in table(states[0]) and "real draws" not in view.table
     last = cells(table(states[-1]))
     assert last[0][4] == "&ndash;"
     assert all(0 < float(row[4]) < 3 for row in last[1:])

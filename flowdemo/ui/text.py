@@ -72,8 +72,8 @@ NEAREST = both("nearest", "Nearest real images", "最近的真实图像")
 EXPLAIN_NEAREST = both(
     "explain-nearest",
     "Under each sample the nearest of 4,000 training images in the classifier's features, redrawn from 64 "
-    "principal components (a little blurred): copies would be seen.",
-    "每个样本下面是分类器特征空间中最近的训练图像(取自 4,000 张,由 64 个主成分重画,因此略模糊):若是抄袭,一看便知。",
+    "principal components (a little blurred): a copy of one of them would be seen.",
+    "每个样本下面是分类器特征空间中最近的训练图像(取自 4,000 张,由 64 个主成分重画,因此略模糊):若抄了其中一张,一看便知。",
 )
 EXPLAIN = both(
     "explain",
