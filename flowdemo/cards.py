@@ -3,40 +3,90 @@
 import json
 from typing import Any
 
+from huggingface_hub import EvalResult, ModelCardData
+
 from flowdemo.config import ModelConfig
-from flowdemo.data import DATASETS
+from flowdemo.data import DATASETS, title_of
 from flowdemo.methods import METHODS
 
-LICENSE = "mit"
+TAG, TASK = "flowdemo", "unconditional-image-generation"
+METRICS = {
+    "class_accuracy": "class accuracy (classifier of FlowDemo)",
+    "frechet_distance": "Frechet distance (features of FlowDemo's classifier, no FID)",
+    "wasserstein_2": "Wasserstein-2 distance",
+}
 
 
-def card(config: ModelConfig) -> str:
-    """Markdown with the front matter that the Hub reads."""
-    title, data = METHODS[config.method].title, DATASETS[config.data].title
+def card(config: ModelConfig, repo: str | None = None) -> str:
+    """Markdown with the front matter that the Hub reads; `repo` is where it will lie there."""
+    title, data = METHODS[config.method].title, title_of(config.data)
     parts = [
-        front_matter(config),
-        f"# {config.name}\n",
+        f"---\n{front_matter(config)}\n---\n",
+        f"# {repo or config.name}\n",
         f"{title} on {data}, class-conditional, by FlowDemo. "
         f"CFG weights {config.guidance[0]:g} to {config.guidance[1]:g}; default: "
         f"`{config.defaults.solver}`, {config.defaults.steps} step(s).\n",
-        usage(config),
+        source(config),
+        usage(repo or config.name, config),
         results(config.results),
         training(config),
     ]
-    return "\n".join(parts)
+    return "\n".join(part for part in parts if part)
 
 
 def front_matter(config: ModelConfig) -> str:
-    tags = ["flow-matching", config.method, config.data, "flowdemo"]
-    lines = [f"license: {LICENSE}", "library_name: flowdemo", "tags:"]
-    return "\n".join(["---", *lines, *(f"- {tag}" for tag in dict.fromkeys(tags)), "---\n"])
+    """Licence, library, tags, data set and measured numbers as YAML."""
+    info = DATASETS.get(config.data)
+    tags = [TAG, "flow-matching", config.method, config.data, "safetensors"]
+    metadata = ModelCardData(
+        license=config.license,
+        library_name=TAG,
+        pipeline_tag=TASK if len(config.shape) == 3 else None,
+        tags=list(dict.fromkeys(tags)),
+        datasets=[info.hub_id] if info and info.hub_id else None,
+        model_name=config.name if config.results else None,
+        eval_results=evaluations(config) or None,
+    )
+    return metadata.to_yaml(line_break="\n")
 
 
-def usage(config: ModelConfig) -> str:
+def evaluations(config: ModelConfig) -> list[EvalResult]:
+    """The measured rows, as the Hub lists them beside a card."""
+    info = DATASETS.get(config.data)
+    return [
+        EvalResult(
+            task_type=TASK if info and info.is_image else "other",
+            dataset_type=(info and info.hub_id) or config.data,
+            dataset_name=title_of(config.data),
+            metric_type=key,
+            metric_name=f"{words}, NFE {row['nfe']}, CFG weight {row['guidance']:g}",
+            metric_value=round(row[key], 4),
+        )
+        for row in config.results.get("rows", [])
+        for key, words in METRICS.items()
+        if row.get(key) is not None
+    ]
+
+
+def source(config: ModelConfig) -> str:
+    """Who trained the weights, if it was not FlowDemo."""
+    if (origin := config.origin) is None:
+        return ""
+    return (
+        f"The weights were trained by others: they are `{origin.file}` of "
+        f"[{origin.repo}](https://huggingface.co/{origin.repo}) at `{origin.revision}` "
+        f"(SHA-256 `{origin.sha256}`, licence {config.license}), brought into FlowDemo's time "
+        "direction and format and otherwise unchanged.\n"
+    )
+
+
+def usage(name: str, config: ModelConfig) -> str:
+    """Lines that draw samples with the defaults."""
     return (
         "```python\nimport flowdemo\n\n"
-        f'model = flowdemo.load("{config.name}")\n'
-        'samples = flowdemo.sample(model, n=16, label="all", guidance=1.0, seed=0)\n```\n'
+        f'model = flowdemo.load("{name}")\n'
+        f'samples = flowdemo.sample(model, n=16, label="all", guidance={config.defaults.guidance}, '
+        "seed=0)\n```\n"
     )
 
 

@@ -1,24 +1,28 @@
 """`config.json` of a checkpoint, validated when it enters."""
 
+import json
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import from_json
 
 from flowdemo.recipe import (
-    MAX_ATTENTION,
     MAX_STEPS,
     MethodName,
-    MLPConfig,
     Name,
     NetConfig,
     PathName,
     Recipe,
     Share,
     Strict,
-    UNetConfig,
     Weight,
     check_guidance,
+    check_net,
 )
+
+SCHEMA = 2
+HEX_40, HEX_64 = r"^[0-9a-f]{40}$", r"^[0-9a-f]{64}$"
 
 
 class Defaults(Strict):
@@ -71,45 +75,94 @@ def of_form(kind: type[BaseModel]) -> AfterValidator:
     return AfterValidator(check)
 
 
-class ModelConfig(Strict):
-    """`config.json` of a checkpoint. Pixels p in [0, 1] enter the network as (p - mean) / std."""
+class Origin(Strict):
+    """Where weights that others trained were read from: a file of a Hub repository."""
 
-    schema_version: Literal[1] = 1
+    repo: str = Field(max_length=200)
+    file: str = Field(max_length=200)
+    revision: str = Field(pattern=HEX_40)
+    sha256: str = Field(pattern=HEX_64)
+
+
+class ModelConfig(Strict):
+    """`config.json` of a checkpoint.
+
+    The network works on `shape`: pixels p in [0, 1] enter it, with a margin of `crop` zeros on every
+    side, as (p - mean) / std, numbers that hold for each channel (each coordinate of points). With a
+    `decoder`, p are its latents. `guided_channels` are the first ones, to which alone CFG applies.
+    """
+
+    schema_version: Literal[2] = SCHEMA
     name: Name
     method: MethodName
     data: Name
     shape: tuple[Annotated[int, Field(ge=1, le=256)], ...] = Field(min_length=1, max_length=3)
-    classes: tuple[str, ...] = Field(min_length=1, max_length=1000)
-    mean: float = 0.5
-    std: float = Field(0.5, gt=0)
+    classes: tuple[Annotated[str, Field(max_length=60)], ...] = Field(min_length=1, max_length=1000)
+    mean: tuple[float, ...]
+    std: tuple[Annotated[float, Field(gt=0)], ...]
+    crop: int = Field(0, ge=0, le=64)
+    decoder: Literal["sd-vae-ft-mse"] | None = None
+    guided_channels: int | None = Field(None, ge=1)
     net: NetConfig
     path: PathName = "linear"
     sigma_min: float = Field(0.0, ge=0, lt=1)
     guidance: tuple[Weight, Weight] = (1.0, 1.0)
     defaults: Defaults
-    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+    license: str = Field("mit", pattern=r"^[a-z0-9.-]{1,40}$")
+    origin: Origin | None = None
+    sha256: str | None = Field(None, pattern=HEX_64)
     recipe: Recipe | None = None
     training: Annotated[dict[str, Any], of_form(Cost)] = {}
     results: Annotated[dict[str, Any], of_form(Results)] = {}
 
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """The shape of a sample as people see it: pixels without the margin, decoded; or a point."""
+        if len(self.shape) == 1:
+            return self.shape
+        channels, height, width = self.shape
+        if self.decoder:
+            return (3, 8 * height, 8 * width)
+        return (channels, height - 2 * self.crop, width - 2 * self.crop)
+
     @model_validator(mode="after")
     def _fits(self) -> "ModelConfig":
-        if isinstance(self.net, MLPConfig) and self.shape != (2,):
-            raise ValueError("an 'mlp' works on points of shape [2]")
-        if isinstance(self.net, UNetConfig):
-            if len(self.shape) != 3:
-                raise ValueError("a 'unet' works on images of shape [channels, height, width]")
-            grain = self.net.patch * 2 ** (len(self.net.widths) - 1)
-            if self.shape[1] % grain or self.shape[2] % grain:
-                raise ValueError(f"height and width must be divisible by {grain} for this 'unet'")
-            if self.shape[1] * self.shape[2] > MAX_ATTENTION * grain**2:
-                raise ValueError(f"the coarsest level must have at most {MAX_ATTENTION} pixels")
+        check_net(self.net, self.shape)
+        if not len(self.mean) == len(self.std) == self.shape[0]:
+            raise ValueError("'mean' and 'std' need a number for each channel or coordinate")
+        if self.crop and (len(self.shape) < 3 or 2 * self.crop >= min(self.shape[1:])):
+            raise ValueError("'crop' must leave something of an image")
+        if self.decoder and (len(self.shape) < 3 or self.shape[0] != 4 or self.crop):
+            raise ValueError("a 'decoder' takes latents of shape [4, height, width]")
         if self.method == "meanflow" and not self.net.end_time:
             raise ValueError("a meanflow network has 'end_time'")
         check_guidance(self)
         if not self.guidance[0] <= self.defaults.guidance <= self.guidance[1]:
             raise ValueError("the default weight must lie in the range of 'guidance'")
         return self
+
+
+def from_version_1(content: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 had one mean and one standard deviation for all channels."""
+    channels = content["shape"][0]
+    spread = {key: [content.get(key, 0.5)] * channels for key in ("mean", "std")}
+    return content | spread | {"schema_version": 2}
+
+
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: from_version_1}
+
+
+def read_model_config(text: str, source: str) -> ModelConfig:
+    """The description in a `config.json` of any version: the one place where old ones become new."""
+    try:
+        content = from_json(text)
+        while (version := content.get("schema_version")) in UPGRADES:
+            content = UPGRADES[version](content)
+    except (ValueError, AttributeError, LookupError, TypeError) as error:
+        raise ValueError(f"{source}: it is no description of a checkpoint") from error
+    if version != SCHEMA:
+        raise ValueError(f"{source}: schema_version {version!r} is not known; update FlowDemo")
+    return parse(ModelConfig, json.dumps(content), source)
 
 
 def parse(kind: type[Strict], text: str, source: str) -> Any:

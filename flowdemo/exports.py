@@ -11,7 +11,7 @@ from torch import Tensor
 from flowdemo.files import write_file
 from flowdemo.sampling import Samples
 
-SCALE, GAP, CANVAS, FRAMES = 4, 1, 480, 60
+TILE, GAP, CANVAS, FRAMES = 128, 1, 480, 60
 # Okabe and Ito's palette: told apart by colour-blind people too.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#555555")
 
@@ -49,10 +49,11 @@ def to_bytes(pixels: Tensor) -> np.ndarray:
     return (levels.squeeze(1) if levels.shape[1] == 1 else levels.movedim(1, -1)).numpy()
 
 
-def image_grid(pixels: Tensor, columns: int | None = None, scale: int = SCALE) -> Image.Image:
-    """Pixels (n, c, h, w) as one picture, each pixel a square of `scale`."""
+def image_grid(pixels: Tensor, columns: int | None = None, scale: int | None = None) -> Image.Image:
+    """Pixels (n, c, h, w) as one picture, each pixel a square of `scale`: larger for small images."""
     tiles = to_bytes(pixels)
     n, height, width = tiles.shape[:3]
+    scale = scale or max(1, TILE // height)
     columns = columns or math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)
     sheet = np.zeros((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, *tiles.shape[3:]))
@@ -85,7 +86,8 @@ def frame(samples: Samples, k: int) -> Image.Image:
 
 
 def write_png(samples: Samples, path: Path) -> None:
-    frame(samples, -1).save(path, format="PNG")
+    picture = frame(samples, -1) if samples.images is None else image_grid(samples.images)
+    picture.save(path, format="PNG")
 
 
 def write_animation(samples: Samples, path: Path) -> None:
@@ -93,6 +95,8 @@ def write_animation(samples: Samples, path: Path) -> None:
     states = len(samples.trajectory.states)
     chosen = np.unique(np.linspace(0, states - 1, min(states, FRAMES)).round().astype(int))
     pictures = [frame(samples, int(k)) for k in chosen]
+    if samples.latents is not None:  # all but the last are previews
+        pictures[-1] = image_grid(samples.images).resize(pictures[0].size)
     durations = [max(40, 2000 // len(pictures))] * (len(pictures) - 1) + [1500]
     options = {"save_all": True, "append_images": pictures[1:], "duration": durations, "loop": 0}
     if path.suffix == ".webp":

@@ -15,11 +15,18 @@ LabelledVelocity = Callable[[Tensor, Tensor, Tensor], Tensor]  # (x, t, label) -
 
 
 def guided_velocity(
-    velocity: LabelledVelocity, x: Tensor, t: Tensor, label: Tensor, empty: int, w: Tensor
+    velocity: LabelledVelocity,
+    x: Tensor,
+    t: Tensor,
+    label: Tensor,
+    empty: int,
+    w: Tensor,
+    channels: int | None = None,
 ) -> Tensor:
     """v_w(x, t): two evaluations in one batch for the rows that need them, one where w = 1.
 
-    x (batch, ...), t, label and w (batch,). Rows with the empty label are never guided.
+    x (batch, ...), t, label and w (batch,). Rows with the empty label are never guided. With
+    `channels` only the first ones are; the others keep v(class).
     """
     rows = (w != 1) & (label != empty)
     if not rows.any():
@@ -32,4 +39,7 @@ def guided_velocity(
     v = v.to(x)  # autocast may have made it bfloat16
     v_class, v_empty = v[: len(x)], v[len(x) :]
     w_rows = expand_like(w[rows], x)
-    return v_class.index_put((rows,), v_empty + w_rows * (v_class[rows] - v_empty))
+    guided = v_empty + w_rows * (v_class[rows] - v_empty)
+    if channels is not None:
+        guided = torch.cat([guided[:, :channels], v_class[rows][:, channels:]], dim=1)
+    return v_class.index_put((rows,), guided)

@@ -58,8 +58,10 @@ def invert(
     ValueError says what cannot be done.
     """
     n = len(x_1)
-    if not n or x_1.shape[1:] != model.config.shape or not torch.isfinite(x_1).all():
-        raise ValueError(f"{model.name} inverts finite data of shape {model.config.shape}")
+    if model.config.decoder:
+        raise ValueError(f"{model.name} works on latents, and nothing here makes latents of images")
+    if not n or x_1.shape[1:] != model.config.sample_shape or not torch.isfinite(x_1).all():
+        raise ValueError(f"{model.name} inverts finite data of shape {model.config.sample_shape}")
     if solver == AVERAGE:
         raise ValueError(f"'{AVERAGE}' only goes from noise to data; choose another solver")
     if solver == SOLVER and tolerance is None:
@@ -68,7 +70,7 @@ def invert(
     budget = max_evaluations or MAX_EVALUATIONS[kind_of(model)]
     check_work(model, plan, n, budget, keep=True)
     labels = labels_of(model, label, n)
-    counter, device = Counter(model.net, budget, watch), next(model.net.parameters()).device
+    counter, device = Counter(model.net, budget, watch), model.device
     began = time.perf_counter()
     with torch.inference_mode():
         path = run(

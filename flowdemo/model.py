@@ -1,8 +1,11 @@
 """A trained network with its description: the object that everything samples from."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from flowdemo.config import ModelConfig
@@ -15,12 +18,16 @@ Label = int | list[int] | Tensor | None
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A network and its `config.json`. `revision` names the exact weights, `source` where they are."""
+    """A network and its `config.json`. `revision` names the exact weights, `source` where they are.
+
+    `decoder` loads what makes pixels of the latents, if the network works on such.
+    """
 
     config: ModelConfig
     net: nn.Module
     revision: str = ""
     source: str = ""
+    decoder: Callable[[], Any] | None = None
 
     @property
     def name(self) -> str:
@@ -30,6 +37,11 @@ class Model:
     def empty(self) -> int:
         """The empty label."""
         return len(self.config.classes)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights lie."""
+        return next(self.net.parameters()).device
 
     @property
     def solvers(self) -> tuple[str, ...]:
@@ -50,8 +62,9 @@ class Model:
         if self.config.net.guidance:
             return self.net(x, t, None, label, w)
         return guided_velocity(
-            lambda x, t, label: self.net(x, t, None, label), x, t, label, self.empty, w
-        )
+            lambda x, t, label: self.net(x, t, None, label), x, t, label, self.empty, w,
+            self.config.guided_channels,
+        )  # fmt: skip
 
     def average_velocity(
         self, x: Tensor, t: Tensor, s: Tensor, label: Label = None, guidance: float = 1.0
@@ -72,12 +85,21 @@ class Model:
         return fixed_step(lambda x, t: self.velocity(x, t, label, guidance), solver)
 
     def normalise(self, pixels: Tensor) -> Tensor:
-        """Pixels (or points) as the network takes them."""
-        return (pixels - self.config.mean) / self.config.std
+        """Pixels (or points, or a decoder's latents) as the network takes them."""
+        margin = self.config.crop
+        padded = F.pad(pixels, [margin] * 4) if margin else pixels
+        return (padded - self._channels("mean", pixels)) / self._channels("std", pixels)
 
     def unnormalise(self, x: Tensor) -> Tensor:
-        """The inverse of `normalise`; nothing is clipped."""
-        return x * self.config.std + self.config.mean
+        """The inverse of `normalise`, without the margin; nothing is clipped."""
+        pixels = x * self._channels("std", x) + self._channels("mean", x)
+        margin = self.config.crop
+        return pixels[..., margin:-margin, margin:-margin] if margin else pixels
+
+    def _channels(self, name: str, x: Tensor) -> Tensor:
+        """The numbers of `mean` or `std` so that they broadcast over x (..., *shape)."""
+        numbers = torch.tensor(getattr(self.config, name), dtype=x.dtype, device=x.device)
+        return numbers.reshape(-1, *[1] * (len(self.config.shape) - 1))
 
     def _labels(self, label: Label, x: Tensor) -> Tensor:
         return self._rows(self.empty if label is None else label, x, torch.long)

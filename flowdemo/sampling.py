@@ -3,15 +3,17 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from flowdemo.decoder import decode, preview
 from flowdemo.methods import AVERAGE
 from flowdemo.model import Model
-from flowdemo.noise import noise
 from flowdemo.recipe import MAX_STEPS
 from flowdemo.solvers import SOLVERS, Path, SolverError, grid, integrate, integrate_adaptive
+from flowdemo.starts import given_noise, start
 
 MAX_EVALUATIONS = {"image": 400_000, "points": 20_000_000}  # network evaluations x samples
 MAX_SAMPLES = {"image": 4096, "points": 200_000}
@@ -34,7 +36,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """times (k,) from 0 to 1 and states (k, n, ...), un-normalised and not clipped."""
+    """times (k,) from 0 to 1 and states (k, n, ...), un-normalised and not clipped.
+
+    Of a latent model the states are small previews of its latents, since decoding each takes long.
+    """
 
     times: Tensor
     states: Tensor
@@ -46,7 +51,8 @@ class Samples:
 
     `images` (n, channels, height, width) are pixels clipped to [0, 1], or `points` (n, 2); the other
     is None. `labels` (n,) int64 hold the number of classes where the label was "any". `nfe` counts
-    network evaluations on one sample. `seconds` is the solver's wall time.
+    network evaluations on one sample. `seconds` is the solver's wall time, without the decoder's.
+    `x_0` (n, *shape) is the noise they came from, and `latents` what a decoder made images of.
     """
 
     images: Tensor | None
@@ -56,6 +62,9 @@ class Samples:
     nfe: float
     seconds: float
     settings: dict[str, object]
+    x_0: Tensor
+    latents: Tensor | None = None
+    decoder_seconds: float = 0.0
 
 
 def sample(
@@ -90,34 +99,45 @@ def sample(
     check_work(model, plan, n, budget, keep_trajectory)
     labels = labels_of(model, label, n)
     counter = Counter(model.net, budget, watch)
-    device = next(model.net.parameters()).device
+    device = model.device
     given = x_0 is not None
-    x_0 = (given_noise(x_0, n, model) if given else noise(seed, n, model.config.shape)).to(device)
+    x_0 = given_noise(x_0, n, model) if given else start(model, seed, n)
     began = time.perf_counter()
     with torch.inference_mode():
-        path = run(replace(model, net=counter), plan, x_0, labels.to(device), keep_trajectory)
+        path = run(
+            replace(model, net=counter), plan, x_0.to(device), labels.to(device), keep_trajectory
+        )
         states = model.unnormalise(path.states).cpu()
     seconds = time.perf_counter() - began
     return Samples(
-        images=states[-1].clamp(0, 1) if is_image(model) else None,
-        points=None if is_image(model) else states[-1],
+        **outcome(model, states, watch),
         labels=labels,
-        trajectory=Trajectory(path.times.float().cpu(), states),
+        trajectory=Trajectory(path.times.float().cpu(), seen(model, states)),
         nfe=counter.rows / n,
         seconds=seconds,
         settings={"model": model.name, "revision": model.revision, "n": n, "label": label}
         | asdict(plan)
         | {"seed": None if given else seed},
+        x_0=x_0,
     )
 
 
-def given_noise(x_0: Tensor, n: int, model: Model) -> Tensor:
-    """The noise that a caller brings, float32; ValueError if it is not n finite samples."""
-    if x_0.shape != (n, *model.config.shape):
-        raise ValueError(f"x_0 must be of shape {(n, *model.config.shape)}, not {tuple(x_0.shape)}")
-    if not torch.isfinite(x_0).all():
-        raise ValueError("x_0 must be finite")
-    return x_0.float()
+def outcome(model: Model, states: Tensor, watch: Callable[[int], None]) -> dict[str, Any]:
+    """The fields of `Samples` that hold what a run ended in: points, or images, decoded if need be."""
+    if not is_image(model):
+        return {"images": None, "points": states[-1]}
+    if model.config.decoder is None:
+        return {"images": states[-1].clamp(0, 1), "points": None}
+    began = time.perf_counter()
+    with torch.inference_mode():
+        images = decode(model.decoder(), states[-1], watch)
+    seconds = time.perf_counter() - began
+    return {"images": images, "points": None, "latents": states[-1], "decoder_seconds": seconds}
+
+
+def seen(model: Model, states: Tensor) -> Tensor:
+    """States (k, n, ...) as a trajectory keeps them."""
+    return states if model.config.decoder is None else preview(states)
 
 
 def run(

@@ -1,6 +1,7 @@
 """The data sets: what they are, and where their rows come from."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -20,15 +21,35 @@ class DataSet:
     classes: tuple[str, ...]
     mean: float = 0.0
     std: float = 1.0
+    hub_id: str | None = None
 
     @property
     def is_image(self) -> bool:
         return len(self.shape) == 3
 
+    @property
+    def normalisation(self) -> dict[str, tuple[float, ...]]:
+        """`mean` and `std` of each channel, as a checkpoint states them."""
+        return {"mean": (self.mean,) * self.shape[0], "std": (self.std,) * self.shape[0]}
 
+
+FASHION = (
+    "T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
+    "ankle boot",
+)  # fmt: skip
+CIFAR10 = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
+# In the order of their WordNet ids, as everybody numbers them.
+IMAGENET = tuple((Path(__file__).parent / "imagenet_classes.txt").read_text().splitlines())
 OWN = "own-points"  # drawn or uploaded: whoever brings them keeps them
 DATASETS = {
-    "mnist": DataSet("MNIST", (1, 28, 28), tuple("0123456789"), 0.5, 0.5),
+    "mnist": DataSet("MNIST", (1, 28, 28), tuple("0123456789"), 0.5, 0.5, "ylecun/mnist"),
+    "fashion-mnist": DataSet(
+        "Fashion-MNIST", (1, 28, 28), FASHION, 0.5, 0.5, "zalando-datasets/fashion_mnist"
+    ),
+    "cifar10": DataSet("CIFAR-10", (3, 32, 32), CIFAR10, 0.5, 0.5, "uoft-cs/cifar10"),
+    "imagenet256": DataSet("ImageNet, 256 x 256", (3, 256, 256), IMAGENET, 0.5, 0.5),
     "two-gaussians": DataSet("Two Gaussians", (2,), ("left", "right")),
     "eight-gaussians": DataSet(
         "Eight Gaussians", (2,), ("E", "NE", "N", "NW", "W", "SW", "S", "SE")
@@ -50,11 +71,16 @@ def dataset(name: str) -> DataSet:
     return DATASETS[name]
 
 
+def title_of(name: str) -> str:
+    """How people call a data set; one that is not known here by its own name."""
+    return DATASETS[name].title if name in DATASETS else name
+
+
 def training_coupling(name: str) -> Coupling:
     """Fresh noise with rows of the training set, normalised."""
     info = dataset(name)
     if info.is_image:
-        images, labels = load_images(name, "train")
+        images, labels = load_images(name, "train", info.hub_id)
         return independent(images, labels, lambda x: (x.float() / 255 - info.mean) / info.std)
     points, labels = points_of(name, 100_000, seed=0)
     return independent(points, labels)
@@ -69,5 +95,5 @@ def points_of(name: str, n: int, seed: int) -> tuple[Tensor, Tensor]:
 
 def pixels_of(name: str, split: str) -> tuple[Tensor, Tensor]:
     """All images of a split as float32 pixels in [0, 1], and their labels."""
-    images, labels = load_images(name, split)
+    images, labels = load_images(name, split, dataset(name).hub_id)
     return images.to(torch.float32) / 255, labels

@@ -45,3 +45,13 @@ def plane(data: str) -> Plane | None:
     stored = load_file(file)
     points, labels = stored["points"].float()[:1500], stored["labels"].long()[:1500]
     return Plane(points, labels, stored["mean"], stored["components"].to(torch.float32))
+
+
+def plane_of(states: Tensor) -> Plane:
+    """The plane in which the states (k, n, ...) of a run vary most, for data that has none here."""
+    flat = states.flatten(0, 1).flatten(1).float()
+    flat = flat[:: max(1, len(flat) // 256)]
+    mean = flat.mean(0)
+    _, vectors = torch.linalg.eigh((flat - mean) @ (flat - mean).T)  # rows are fewer than pixels
+    components = torch.nn.functional.normalize((flat - mean).T @ vectors[:, -2:].flip(1), dim=0)
+    return Plane(torch.zeros(0, 2), torch.zeros(0).long(), mean, components)

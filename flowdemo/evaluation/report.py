@@ -13,8 +13,8 @@ from flowdemo.evaluation.classifier import FOLDER, judge
 from flowdemo.evaluation.metrics import frechet_distance, moments, straightness, wasserstein_2
 from flowdemo.methods import AVERAGE
 from flowdemo.model import Model
-from flowdemo.noise import noise
 from flowdemo.sampling import Samples, evaluations_per_step, is_image, sample
+from flowdemo.starts import start
 
 NFES, GUIDANCES = (1, 2, 4, 8, 16, 50), (1.0, 2.0)
 SEED, BATCH, IMAGES, POINTS = 20_000_000, 100, 10_000, 2_000
@@ -92,7 +92,7 @@ def straightness_of(
 ) -> float:
     """Straightness of the flow that made these samples, along the first `most` of them."""
     labels, guidance = samples.labels[:most], samples.settings["guidance"]
-    x_0 = model.normalise(samples.trajectory.states[0, :most])
+    x_0 = samples.x_0[:most].to(model.device)
 
     def velocity(x: Tensor, t: Tensor) -> Tensor:
         watch(0)
@@ -116,7 +116,7 @@ def summary(model: Model) -> dict[str, Any]:
     """What is measured once a checkpoint: straightness at w = 1 and what the distances compare to."""
     n = 100 if is_image(model) else 1000
     labels = torch.arange(n) % model.empty
-    x_0 = noise(SEED, n, model.config.shape)
+    x_0 = start(model, SEED, n)
     straight = straightness(lambda x, t: model.velocity(x, t, labels), x_0)
     return {"straightness": straight} | floor(model.config.data)
 
