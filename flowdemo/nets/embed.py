@@ -15,7 +15,9 @@ class ScalarEmbedding(nn.Module):
 
     def __init__(self, dim: int, frequencies: int = 32):
         super().__init__()
-        omega = torch.exp(torch.linspace(math.log(0.25), math.log(10.0), frequencies))
+        low, high = math.log(0.25), math.log(10.0)
+        # On the CPU even where a network is only planned: on "meta" it takes a second.
+        omega = torch.exp(torch.linspace(low, high, frequencies, device="cpu"))
         self.register_buffer("omega", omega, persistent=False)
         self.mlp = nn.Sequential(nn.Linear(2 * frequencies, dim), nn.SiLU(), nn.Linear(dim, dim))
 
