@@ -6,7 +6,7 @@ samples = flowdemo.sample(model, n=16, label=7, guidance=2.0)
 
 from pathlib import Path
 
-from flowdemo import checkpoints
+from flowdemo import checkpoints, library
 from flowdemo.model import Model
 from flowdemo.sampling import Samples, sample
 
@@ -14,15 +14,16 @@ __all__ = ["Model", "Samples", "load", "models", "sample"]
 
 
 def load(name: str | Path) -> Model:
-    """A model by its name, or by its folder if `name` is a `pathlib.Path`.
+    """A model by its name or Hub id (`name/model`, `name/model@commit`), or by its folder.
 
-    ValueError if there is no such model or its checkpoint is broken.
+    A string is never a folder, a `pathlib.Path` always one. What is not here is had from the Hub.
+    ValueError if there is no such model, its checkpoint is broken, or the Hub does not give it.
     """
     if isinstance(name, Path):
         return checkpoints.load_folder(name)
-    return checkpoints.load(name)
+    return library.load(name)
 
 
 def models() -> list[str]:
-    """The names of the models that can be loaded."""
+    """The names of the models that can be loaded without the Hub."""
     return list(checkpoints.folders())

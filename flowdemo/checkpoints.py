@@ -4,6 +4,7 @@ import hashlib
 import re
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from flowdemo import store
 from flowdemo.cards import card
-from flowdemo.config import ModelConfig, parse
+from flowdemo.config import ModelConfig, read_model_config
 from flowdemo.data import DATASETS
+from flowdemo.decoder import load_decoder
 from flowdemo.files import save_tensors, write_folder
 from flowdemo.methods import METHODS
 from flowdemo.model import Model
@@ -22,19 +25,29 @@ from flowdemo.nets import build_net
 from flowdemo.recipe import NAME
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
-MAX_CONFIG_BYTES, MAX_WEIGHT_BYTES = 1_000_000, 2_000_000_000
+MAX_CONFIG_BYTES, MAX_WEIGHT_BYTES = 1_000_000, 3_000_000_000
 SHIPPED = Path(__file__).parent / "pretrained"
 TRAINED = Path(__file__).parent.parent / "checkpoints"
 
 
 def folders() -> dict[str, Path]:
-    """Name -> folder of every checkpoint here; one trained here hides a shipped one of its name."""
+    """Name -> folder of every checkpoint that is here.
+
+    One trained here hides a shipped one of its name. What was had from the Hub has the name of its
+    repository or its name in the catalogue.
+    """
     found = {}
-    for root in (SHIPPED, TRAINED):
+    for root in (SHIPPED, store.converted(), TRAINED):
         for config in sorted(root.glob(f"*/{CONFIG}")):
             if not config.parent.name.startswith("."):
                 found[config.parent.name] = config.parent
-    return found
+    pulled = {name: Path(record["folder"]) for name, record in store.records().items()}
+    return found | pulled
+
+
+def trained() -> dict[str, Path]:
+    """Name -> folder of the checkpoints that were trained here."""
+    return {name: folder for name, folder in folders().items() if folder.parent == TRAINED}
 
 
 def configs() -> dict[str, ModelConfig]:
@@ -46,49 +59,52 @@ def configs() -> dict[str, ModelConfig]:
     return found
 
 
-def descriptions() -> list[dict[str, Any]]:
-    """Name, data set, method, place and measured numbers of every checkpoint that can be read."""
-    rows = []
-    for name, folder in folders().items():
-        try:
-            config = read_config(folder)
-        except ValueError as error:
-            rows.append({"name": name, "where": str(folder), "error": str(error)})
-            continue
-        hides = folder.parent == TRAINED and (SHIPPED / name).is_dir()
-        where = "shipped" if folder.parent == SHIPPED else "trained here"
-        rows.append(
-            {
-                "name": name,
-                "data": config.data,
-                "method": config.method,
-                "where": where + (", hides the shipped one" if hides else ""),
-                "results": config.results,
-            }
-        )
-    return rows
-
-
 def load(name: str, device: torch.device | None = None) -> Model:
     """The model of that name, in float32; ValueError lists the names or says what is broken."""
+    return load_folder(folder_of(name), device, name)
+
+
+def folder_of(name: str) -> Path:
+    """The folder of a checkpoint that is here; ValueError lists the names."""
     known = folders()
     if name not in known:
         raise ValueError(f"no model '{name}'; there are: {', '.join(known) or 'none'}")
-    return load_folder(known[name], device)
+    return known[name]
 
 
-def load_folder(folder: Path, device: torch.device | None = None) -> Model:
-    """The model of a checkpoint folder. ValueError in one line where the folder is broken."""
-    config = read_config(folder).model_copy(update={"name": folder.resolve().name})
-    weights = folder / WEIGHTS
+def load_folder(folder: Path, device: torch.device | None = None, name: str | None = None) -> Model:
+    """The model of a checkpoint folder, by whose name it goes unless another is given.
+
+    ValueError in one line where the folder is broken.
+    """
+    config = read_config(folder).model_copy(update={"name": name or folder.resolve().name})
+    weights, device = folder / WEIGHTS, device or torch.device("cpu")
     net = checked_net(config, weights)
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    digest = sha256_of(weights)
     if config.sha256 not in (None, digest):
         raise ValueError(f"{weights} is not the file that its {CONFIG} describes")
     net.load_state_dict({key: value.float() for key, value in load_file(weights).items()})
-    net = net.to(device or "cpu").eval().requires_grad_(False)
-    shipped = folder.parent == SHIPPED
-    return Model(config, net, digest[:12], "shipped" if shipped else str(folder))
+    net = net.to(device).eval().requires_grad_(False)
+    source = "shipped" if folder.parent == SHIPPED else str(folder)
+    decoder = partial(decoder_of, config.decoder, device) if config.decoder else None
+    return Model(config, net, digest[:12], source, decoder)
+
+
+def decoder_of(name: str, device: torch.device) -> Any:
+    """The decoder of latents of that name; ValueError if it is not here."""
+    record = store.records("decoders").get(name)
+    if record is None:
+        raise ValueError(f"the decoder {name} is not here; pull the model again to have it")
+    return load_decoder(Path(record["folder"]), device)
+
+
+def sha256_of(file: Path) -> str:
+    """The SHA-256 of a file, read in pieces: some are gigabytes."""
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while piece := stream.read(2**20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def read_config(folder: Path) -> ModelConfig:
@@ -98,10 +114,12 @@ def read_config(folder: Path) -> ModelConfig:
         raise ValueError(f"{folder} is no checkpoint: it has no {CONFIG}")
     if path.stat().st_size > MAX_CONFIG_BYTES:
         raise ValueError(f"{path} is larger than a {CONFIG} can be")
-    config = parse(ModelConfig, path.read_text(errors="replace"), str(path))
+    config = read_model_config(path.read_text(errors="replace"), str(path))
     info, solvers = DATASETS.get(config.data), METHODS[config.method].solvers
-    if info is None or (config.shape, config.classes) != (info.shape, info.classes):
-        raise ValueError(f"{path}: data: not a known data set with its shape and classes")
+    if info and (config.sample_shape, config.classes) != (info.shape, info.classes):
+        raise ValueError(f"{path}: data: '{config.data}' has another shape or other classes")
+    if info is None and len(config.shape) < 3:
+        raise ValueError(f"{path}: data: not one of the known sets of points")
     if config.defaults.solver not in solvers:
         raise ValueError(f"{path}: defaults.solver: must be one of {', '.join(solvers)}")
     return config
@@ -131,15 +149,15 @@ def checked_net(config: ModelConfig, weights: Path) -> nn.Module:
     return build_net(config.net, config.shape, len(config.classes))
 
 
-def save(model: Model, folder: Path) -> None:
-    """Writes the checkpoint with its weights in float16; a failure leaves nothing half-written."""
+def save(model: Model, folder: Path, dtype: torch.dtype = torch.float16) -> None:
+    """Writes the checkpoint, its weights in `dtype`; a failure leaves nothing half-written."""
     tensors: dict[str, Tensor] = {
-        key: value.detach().half().cpu() for key, value in model.net.state_dict().items()
+        key: value.detach().to("cpu", dtype) for key, value in model.net.state_dict().items()
     }
 
     def write(draft: Path) -> None:
         save_tensors(tensors, draft / WEIGHTS, {"format": "pt"})
-        digest = hashlib.sha256((draft / WEIGHTS).read_bytes()).hexdigest()
+        digest = sha256_of(draft / WEIGHTS)
         write_text(draft, model.config.model_copy(update={"sha256": digest}))
 
     write_folder(folder, write)

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 import typer
 from tqdm import tqdm
 
-from flowdemo import checkpoints, compare, exports, sheets
+from flowdemo import checkpoints, cli_hub, compare, exports, inventory, library, sheets
 from flowdemo.evaluation import report
 from flowdemo.files import write_file
 from flowdemo.model import Model
 from flowdemo.sampling import Samples, is_image, parse_label, sample
+from flowdemo.settings import namespace
 from flowdemo.training.bundled import read_recipe
 from flowdemo.training.run import PairsProgress, run_recipe
 
@@ -27,30 +28,26 @@ Folder = Annotated[bool, typer.Option("--folder", help="MODEL is a checkpoint fo
 
 
 @app.command()
-def models(json_: Annotated[bool, typer.Option("--json", help="As a JSON list.")] = False) -> None:
-    """Every model that can be sampled."""
-    rows = checkpoints.descriptions()
+def models(
+    json_: Annotated[bool, typer.Option("--json", help="As a JSON list.")] = False,
+    hub: Annotated[
+        bool, typer.Option("--hub", help="Also those of FLOWDEMO_HUB_NAMESPACE on the Hub.")
+    ] = False,
+) -> None:
+    """Every model that can be sampled, and where it is."""
+    rows = inventory.descriptions()
+    if hub:
+        rows += cli_hub.followed(inventory.look(namespace()))
     if json_:
         print(json.dumps(rows, indent=1))
         return
     for row in rows:
         if "error" in row:
-            print(f"{row['name']:28} broken: {row['error']}")
+            print(f"{row['name']:36} broken: {row['error']}")
             continue
-        print(f"{row['name']:28} {row['method']:14} {row['data']:14} {row['where']}  {best(row)}")
-
-
-def best(row: dict[str, Any]) -> str:
-    """The numbers at the fewest evaluations, in words."""
-    rows = row["results"].get("rows", [])
-    if not rows:
-        return "not measured"
-    first = rows[0]
-    keys = {"class_accuracy": "accuracy", "frechet_distance": "FD", "wasserstein_2": "W2"}
-    numbers = [
-        f"{label} {first[key]:.3g}" for key, label in keys.items() if first.get(key) is not None
-    ]
-    return f"NFE {first['nfe']}, w {first['guidance']:g}: {', '.join(numbers)}"
+        what = f"{row['name']:36} {row['method']:14} {row['data']:16} {row['where']}"
+        size = f"{row['bytes'] / 1e6:.1f} MB" if row["bytes"] else ""
+        print(f"{what}  {inventory.best(row) or size}")
 
 
 @app.command("sample")
@@ -101,7 +98,7 @@ def compare_command(
     """Draws the same noise through several models, solvers, steps and weights."""
     if out is not None and out.suffix not in sheets.WRITERS:
         raise ValueError(f"cannot write '{out.name}': end it in {', '.join(sheets.WRITERS)}")
-    loaded, specs = compare.resolve(list(map(compare.parse_spec, spec)), checkpoints.load)
+    loaded, specs = compare.resolve(list(map(compare.parse_spec, spec)), get)
     choice = parse_label(label, loaded[0].config.classes)
     rows = []
     for row, model in zip(compare.compare(loaded, specs, n, choice, seed), loaded, strict=True):
@@ -131,9 +128,12 @@ def numbers(model: Model, samples: Samples) -> dict[str, Any]:
     return samples.settings | cost
 
 
-def get(name: str, folder: bool) -> Model:
-    """A model by name, or by folder where the option says so."""
-    return checkpoints.load_folder(Path(name)) if folder else checkpoints.load(name)
+def get(name: str, folder: bool = False) -> Model:
+    """A model by name, had from the Hub if need be, or by folder where the option says so."""
+    if folder:
+        return checkpoints.load_folder(Path(name))
+    cli_hub.followed(library.fetch(name))
+    return checkpoints.load(name)
 
 
 @app.command()
@@ -193,7 +193,7 @@ def evaluate(
             raise ValueError(f"{loaded.name} can be measured at none of these NFE and CFG weights")
         measured[loaded.name] = report.summary(loaded) | {"rows": rows}
         if write:
-            where = Path(name) if folder else checkpoints.folders()[name]
+            where = Path(name) if folder else checkpoints.folder_of(name)
             record(where, measured[loaded.name])
     if json_:
         write_file(json_, lambda path: path.write_text(json.dumps(measured, indent=1) + "\n"))
@@ -205,6 +205,10 @@ def record(folder: Path, measured: dict[str, Any]) -> None:
     rows = report.merge(config.results.get("rows", []), measured["rows"])
     config = config.model_copy(update={"results": measured | {"rows": rows}})
     checkpoints.describe(folder, config)
+
+
+for command in cli_hub.COMMANDS:
+    app.command()(command)
 
 
 def main(arguments: list[str] | None = None) -> None:

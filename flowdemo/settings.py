@@ -19,3 +19,18 @@ def max_evaluations(kind: str) -> int:
     """Network evaluations times samples ("image" or "points") that a visitor's request may cost."""
     public, local = LIMITS[kind]
     return public if is_public() else local
+
+
+def max_download() -> int:
+    """Bytes of a repository that may be had from the Hub."""
+    return 300_000_000 if is_public() else 4_000_000_000
+
+
+def max_store() -> int:
+    """Bytes that all repositories in FlowDemo's format may take together."""
+    return 3_000_000_000 if is_public() else 10**15
+
+
+def namespace() -> str | None:
+    """Whose checkpoints on the Hub are looked for: FLOWDEMO_HUB_NAMESPACE."""
+    return os.environ.get("FLOWDEMO_HUB_NAMESPACE") or None

@@ -1,0 +1,211 @@
+"""A process that talks to the Hub: one job as JSON on standard input, events as JSON lines out.
+
+It is a process of its own since a transfer that hangs can only be ended with its process, and it is
+run as a script so that it starts without torch.
+"""
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import HfApi, constants, snapshot_download
+from huggingface_hub.errors import (
+    BadRequestError,
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.utils import filter_repo_objects, httpx
+from tqdm import tqdm
+
+CHUNK, EVERY, ANSWER_SECONDS = 256 * 1024, 0.2, 10
+Job = dict[str, Any]
+
+
+def emit(**event: Any) -> None:
+    """One event for the parent."""
+    print(json.dumps(event), flush=True)
+
+
+class Bytes(tqdm):
+    """Counts the bytes that `snapshot_download` writes, and tells the parent now and then."""
+
+    def __init__(self, *args: Any, **options: Any):
+        options.pop("name", None)
+        self.counts = str(options.get("desc", "")).startswith("Reconstruct")
+        self.done, self.told = int(options.get("initial") or 0), 0.0
+        super().__init__(*args, **options | {"disable": True})
+
+    def update(self, n: float | None = 1) -> None:
+        self.done += int(n or 0)
+        if self.counts and time.monotonic() - self.told > EVERY:
+            self.told = time.monotonic()
+            emit(bytes=self.done)
+
+
+def pull(job: Job) -> Iterator[dict[str, Any]]:
+    """Downloads the files of a repository that match; a commit that is cached needs no request."""
+    wanted = {"allow_patterns": job["patterns"]}
+    revision, pinned = job["revision"], len(job["revision"]) == 40
+    if pinned:
+        try:
+            folder = snapshot_download(
+                job["repo"], revision=revision, local_files_only=True, **wanted
+            )
+            yield {"done": {"repo": job["repo"], "revision": revision, "folder": folder}}
+            return
+        except LocalEntryNotFoundError:
+            pass  # not here, or not all of it
+    api = HfApi(token=job["token"])
+    info = api.model_info(
+        job["repo"], revision=revision, files_metadata=True, timeout=ANSWER_SECONDS
+    )
+    names = set(filter_repo_objects([s.rfilename for s in info.siblings], **wanted))
+    sizes = {s.rfilename: s.size or 0 for s in info.siblings if s.rfilename in names}
+    if missing := [name for name in job["required"] if name not in sizes]:
+        raise ValueError(f"'{job['repo']}' holds no {missing[0]}: it is not what is read here")
+    if (total := sum(sizes.values())) > job["max_bytes"]:
+        raise ValueError(
+            f"'{job['repo']}' would take {total / 1e6:.0f} MB, more than the "
+            f"{job['max_bytes'] / 1e6:.0f} MB that are allowed here"
+        )
+    found = {"repo": info.id, "revision": info.sha, "bytes": total}
+    yield {"found": found}
+    folder = snapshot_download(
+        info.id, revision=info.sha, token=job["token"], tqdm_class=Bytes, **wanted
+    )
+    for sibling in info.siblings:
+        if sibling.rfilename in sizes and sibling.lfs is not None:
+            check(Path(folder) / sibling.rfilename, sibling.lfs.sha256)
+    yield {"done": found | {"folder": folder}}
+
+
+def check(file: Path, sha256: str) -> None:
+    """ValueError, and the file is gone, if its content has another hash: the client checks sizes."""
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while piece := stream.read(2**20):
+            digest.update(piece)
+    if digest.hexdigest() != sha256:
+        file.resolve().unlink()
+        file.unlink(missing_ok=True)
+        raise ValueError(f"{file.name} arrived damaged and was thrown away: try again")
+
+
+def push(job: Job) -> Iterator[dict[str, Any]]:
+    """Makes one commit of a folder, and none if nothing changed; a Space loses its other files."""
+    api, kind = HfApi(token=job["token"]), job["kind"]
+    space = {"space_sdk": "gradio", "space_hardware": job["hardware"]} if kind == "space" else {}
+    url = api.create_repo(
+        job["repo"], repo_type=kind, private=job["private"], exist_ok=True, **space
+    )
+    repo = url.repo_id
+    before = api.repo_info(repo, repo_type=kind, timeout=ANSWER_SECONDS).sha
+    yield {"found": {"repo": repo, "revision": before}}
+    commit = api.upload_folder(
+        repo_id=repo, repo_type=kind, folder_path=job["folder"], commit_message=job["message"],
+        delete_patterns="*" if kind == "space" else None,
+    )  # fmt: skip
+    if job["hardware"] and kind == "space":
+        api.request_space_hardware(repo, job["hardware"])
+    after = api.repo_info(repo, repo_type=kind, timeout=ANSWER_SECONDS)
+    changed = after.sha != before
+    yield {
+        "done": {
+            "repo": repo, "revision": after.sha, "changed": changed, "private": after.private,
+            "url": str(url), "commit": str(commit.commit_url) if changed else "",
+        }
+    }  # fmt: skip
+
+
+def find(job: Job) -> Iterator[dict[str, Any]]:
+    """The checkpoints of this format in somebody's namespace."""
+    api, rows = HfApi(token=job["token"]), []
+    for model in api.list_models(
+        author=job["author"], filter=job["tag"], limit=job["most"], full=True
+    ):
+        licenses = [tag[8:] for tag in model.tags or [] if tag.startswith("license:")]
+        rows.append(
+            {
+                "repo": model.id,
+                "revision": model.sha,
+                "private": model.private,
+                "license": licenses[0] if licenses else None,
+                "tags": model.tags,
+            }
+        )
+    yield {"done": {"models": rows}}
+
+
+JOBS: dict[str, Callable[[Job], Iterator[dict[str, Any]]]] = {
+    "pull": pull,
+    "push": push,
+    "find": find,
+}
+
+
+def sentence(error: Exception, repo: str) -> str:
+    """What went wrong, and what to do about it."""
+    if isinstance(error, LocalEntryNotFoundError | RuntimeError) and error.__cause__ is not None:
+        return sentence(error.__cause__, repo)  # the client's own word for several kinds
+    for kind, words in SENTENCES.items():
+        if isinstance(error, kind):
+            return words.format(repo=repo, endpoint=constants.ENDPOINT)
+    if isinstance(error, HfHubHTTPError):
+        return answered(error.response.status_code, repo)
+    if isinstance(error, httpx.TimeoutException):
+        return "the Hub did not answer in time: try again later"
+    if isinstance(error, httpx.HTTPError):
+        return "the Hub cannot be reached: is this machine online?"
+    if "Consistency check failed" in str(error):
+        return "the download broke off before its end: try again"
+    return str(error).strip().split("\n")[0]
+
+
+OFFLINE = "'{repo}' is not in the cache, and the Hub cannot be asked: this machine is offline"
+SENTENCES: dict[type[Exception], str] = {
+    LocalEntryNotFoundError: OFFLINE,
+    HFValidationError: "'{repo}' is no repository id, such as 'name/model'",
+    GatedRepoError: "'{repo}' is gated: ask for access at {endpoint}/{repo}, then log in",
+    RepositoryNotFoundError: (
+        "there is no '{repo}' on the Hub, or it is private: check the name, or log in to see it"
+    ),
+    RevisionNotFoundError: "'{repo}' has no such revision",
+    EntryNotFoundError: "'{repo}' lacks a file that is needed",
+    OfflineModeIsEnabled: OFFLINE,
+    BadRequestError: "the Hub refused the request for '{repo}'",
+}
+
+
+def answered(status: int, repo: str) -> str:
+    """What an HTTP status that says no means here."""
+    if status == 401:
+        return "the Hub does not accept the token: log in again"
+    if status == 403:
+        return f"this token may not do that to '{repo}': it needs the right to write there"
+    if status == 429:
+        return "the Hub has had too many requests from here: try again in some minutes"
+    return f"the Hub answered with an error ({status}): try again later"
+
+
+def main() -> None:
+    job = json.loads(sys.stdin.readline())
+    constants.DOWNLOAD_CHUNK_SIZE = CHUNK  # else there is no progress in 10 MB
+    try:
+        for event in JOBS[job["job"]](job):
+            emit(**event)
+    except Exception as error:  # the client raises many kinds; the parent says each in one line
+        emit(error=sentence(error, job.get("repo", "")), kind=type(error).__name__)
+
+
+if __name__ == "__main__":
+    main()
