@@ -110,6 +110,7 @@ ENDINGS = (*PICTURES, ".npz")
 
 def export_all(samples: Samples, folder: Path, stem: str) -> list[str]:
     """One file of every kind and the settings as JSON; their paths."""
+    stem = stem.replace("/", "--")  # of a repository
     settings = folder / f"{stem}.json"
     cost = {"nfe": samples.nfe, "seconds": samples.seconds}
     write_file(

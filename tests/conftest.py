@@ -8,6 +8,8 @@ os.environ |= {
     "HF_HUB_OFFLINE": "1",
     "GRADIO_ANALYTICS_ENABLED": "False",
     "OMP_NUM_THREADS": "1",
+    # Of the machine's own cache nothing is seen, and nothing is left there.
+    "HF_HOME": tempfile.mkdtemp(prefix="flowdemo-tests-hub-"),
 }
 
 import pytest
@@ -40,8 +42,7 @@ def make_model(data="moons", method="flow-matching", guidance_input=False, **def
         data=data,
         shape=info.shape,
         classes=info.classes,
-        mean=info.mean,
-        std=info.std,
+        **info.normalisation,
         net=net_config,
         guidance=(1.0, 4.0) if method == "flow-matching" or guidance_input else (1.0, 1.0),
         defaults=Defaults(

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import flowdemo
-from flowdemo import checkpoints
+from flowdemo import checkpoints, inventory
 from flowdemo.checkpoints import CARD, CONFIG, WEIGHTS, load_folder, save
 from flowdemo.config import ModelConfig
 from flowdemo.sampling import sample
@@ -41,10 +41,11 @@ def test_a_checkpoint_trained_here_is_listed_and_hides_a_shipped_one(trained, mo
     monkeypatch.setattr(checkpoints, "SHIPPED", shipped)
     model = make_model()
     save(model, shipped / model.name)
-    assert checkpoints.descriptions()[0]["where"] == "shipped"
+    assert inventory.descriptions()[0]["where"] == "shipped"
     save(model, trained / model.name)
-    (row,) = checkpoints.descriptions()
+    row, *others = inventory.descriptions()
     assert row["where"] == "trained here, hides the shipped one"
+    assert {other["where"] for other in others} == {"on the Hub"}
     assert checkpoints.folders()[model.name] == trained / model.name
     (trained / ".draft-x").mkdir()
     (trained / ".draft-x" / CONFIG).write_text("{}")
@@ -54,11 +55,13 @@ def test_a_checkpoint_trained_here_is_listed_and_hides_a_shipped_one(trained, mo
 def test_a_name_is_never_a_path_and_a_path_is_a_folder(trained):
     model = make_model()
     save(model, trained / "place")
-    with pytest.raises(ValueError, match="no model"):
+    with pytest.raises(ValueError, match="is no repository"):
         flowdemo.load(str(trained / "place"))
     assert flowdemo.load(trained / "place").name == "place"
     assert flowdemo.load("place").config.method == model.config.method
-    with pytest.raises(ValueError, match=r"no model '../x'; there are: .*place"):
+    with pytest.raises(ValueError, match=r"no model 'x'; there are: .*place"):
+        flowdemo.load("x")
+    with pytest.raises(ValueError, match=r"'../x' is no repository"):
         flowdemo.load("../x")
 
 
@@ -86,11 +89,14 @@ def broken(tmp_path, **changes):
         ({"net__end_time": True}, "does not fit its config.json"),
         ({"shape": [3]}, "points of shape"),
         ({"shape": [10**9, 10**9, 10**9]}, "shape"),
-        ({"std": 0}, "std"),
+        ({"std": [0, 1]}, "std"),
+        ({"mean": [0]}, "a number for each"),
+        ({"crop": 1}, "'crop'"),
+        ({"decoder": "sd-vae-ft-mse"}, "'decoder'"),
         ({"classes": ["x"] * 2000}, "classes"),
         ({"classes": []}, "classes"),
-        ({"data": "secrets"}, "not a known data set"),
-        ({"data": "mnist"}, "not a known data set"),
+        ({"data": "secrets"}, "not one of the known sets of points"),
+        ({"data": "mnist"}, "another shape or other classes"),
         ({"defaults__solver": "magic"}, "defaults.solver"),
         ({"guidance": [4, 1]}, "low, high"),
         ({"defaults__guidance": 9}, "default weight"),
@@ -153,7 +159,15 @@ def test_a_huge_network_is_refused_before_it_is_allocated(tmp_path):
     """The largest sizes the schema allows, in a process that may not have the memory for them."""
     net = {"kind": "unet", "widths": [512] * 3, "blocks": 4, "dim": 1024}
     classes = [str(i) for i in range(10)]
-    broken(tmp_path, net=net | {"patch": 1}, shape=[1, 28, 28], data="mnist", classes=classes)
+    broken(
+        tmp_path,
+        net=net | {"patch": 1},
+        shape=[1, 28, 28],
+        data="mnist",
+        classes=classes,
+        mean=[0.5],
+        std=[0.5],
+    )
     code = (
         "import sys, resource; from pathlib import Path; from flowdemo.checkpoints import load_folder\n"
         "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
@@ -187,7 +201,10 @@ def test_the_card_of_an_unmeasured_model_claims_nothing(tmp_path):
     save(make_model(), tmp_path)
     card = (tmp_path / CARD).read_text()
     assert (
-        card.startswith("---\nlicense: mit\n") and "Nothing yet" in card and "| NFE |" not in card
+        "\nlicense: mit\n" in card
+        and "model-index" not in card
+        and "Nothing yet" in card
+        and "| NFE |" not in card
     )
 
 

@@ -86,7 +86,7 @@ def test_an_error_leaves_no_progress_behind():
     states = compare_events.press(Switch(), rows, 1000, "all", 0)
     seen = []
     with pytest.MonkeyPatch.context() as patch, pytest.raises(gr.Error):
-        patch.setattr(compare_engine, "max_evaluations", lambda kind: 51_000)
+        patch.setattr(compare_engine, "budget", lambda model: 51_000)
         for state in states:
             seen.append(state)
     assert seen[-1][0] == text.IDLE

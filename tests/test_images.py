@@ -52,4 +52,6 @@ def test_missing_images_are_named(tmp_path, monkeypatch):
         load_images("mnist", "train")
     monkeypatch.delenv("FLOWDEMO_DATA")  # and the tests have no network
     with pytest.raises(FileNotFoundError, match="set FLOWDEMO_DATA"):
-        load_images("mnist", "train")
+        load_images("mnist", "train", "ylecun/mnist")
+    with pytest.raises(FileNotFoundError, match="not on the Hub"):
+        load_images("imagenet256", "train")

@@ -221,6 +221,7 @@ def test_the_endpoints_are_the_promised_ones(server):
         "/generate": ["model", "n", "label", "guidance", "solver", "steps", "tolerance", "seed"],
         "/compare": ["spec", "n", "label", "seed"],
         "/models": [],
+        "/pull": ["repo"],
         "/lab_train": [
             "data", "method", "path", "coupling", "times", "loss", "steps", "seed", "points",
         ],

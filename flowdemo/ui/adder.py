@@ -4,22 +4,22 @@ from typing import Any
 
 import gradio as gr
 
-from flowdemo import checkpoints
 from flowdemo.compare import completed, parse_spec
 from flowdemo.config import ModelConfig
 from flowdemo.methods import METHODS
 from flowdemo.sampling import is_adaptive
-from flowdemo.ui.controls import TOLERANCES, catalogue
+from flowdemo.ui.controls import TOLERANCES, names_for
 from flowdemo.ui.events import PROMPT, QUICK
-from flowdemo.ui.generate import load
+from flowdemo.ui.models import by_data, configs, known
 from flowdemo.ui.work import spoken
 
 
 def build(data_name: str, data: gr.Radio, rows: gr.Textbox) -> gr.Dropdown:
     """Controls that write one more line; they offer what the chosen model offers. Returns the model."""
     names = names_of(data_name)
-    offered = offer(names[0])
-    model = gr.Dropdown(names, value=names[0], label="Model", elem_id="c-model")
+    first = names[0][1]
+    offered = offer(first)
+    model = gr.Dropdown(names, value=first, label="Model", elem_id="c-model")
     solver = gr.Dropdown(label="Solver", elem_id="c-solver", **offered[0])
     steps = gr.Slider(1, 200, step=1, precision=0, label="Steps", elem_id="c-steps", **offered[1])
     tolerance = gr.Dropdown(TOLERANCES, value=1e-3, label="Tolerance", visible=False)
@@ -38,7 +38,7 @@ def with_row(
     """The rows with one more line, if the model offers it."""
     with spoken():
         how = f"{solver}@{tolerance:g}" if is_adaptive(solver) else f"{solver}:{int(steps or 0)}"
-        spec = completed(parse_spec(f"{model}:{how}:{guidance:g}"), load(model))
+        spec = completed(parse_spec(f"{model}:{how}:{guidance:g}"), known(model))
         return "\n".join([*filter(str.strip, rows.splitlines()), str(spec)])
 
 
@@ -56,9 +56,9 @@ def offer(name: str) -> list[dict[str, Any]]:
 
 def config_of(name: str) -> ModelConfig:
     """The description of a checkpoint, without its weights."""
-    if name not in (known := checkpoints.configs()):
+    if name not in (all_of_them := configs()):
         raise ValueError(f"there is no model '{name}' here any more")
-    return known[name]
+    return all_of_them[name]
 
 
 def offered_by(name: str) -> list[Any]:
@@ -71,7 +71,8 @@ def offered_by(name: str) -> list[Any]:
 def models_offered(data: str) -> list[Any]:
     """The updates of the adder after other data was chosen."""
     names = names_of(data)
-    return [gr.update(choices=names, value=names[0]), *offered_by(names[0])]
+    first = names[0][1]
+    return [gr.update(choices=names, value=first), *offered_by(first)]
 
 
 def steps_or_tolerance(solver: str) -> list[Any]:
@@ -80,5 +81,6 @@ def steps_or_tolerance(solver: str) -> list[Any]:
     return [gr.update(visible=not adaptive), gr.update(visible=adaptive)]
 
 
-def names_of(data: str) -> list[str]:
-    return [name for names in catalogue().get(data, {}).values() for name in names]
+def names_of(data: str) -> list[tuple[str, str]]:
+    """The models of a data set as choices: what is shown, and the name."""
+    return names_for([name for names in by_data().get(data, {}).values() for name in names])

@@ -6,18 +6,20 @@ from typing import Any
 
 import gradio as gr
 
-from flowdemo import checkpoints, exports, sheets
 from flowdemo import compare as engine
+from flowdemo import exports, inventory, library, sheets
 from flowdemo.evaluation.report import straightness_of
-from flowdemo.sampling import kind_of, parse_label, sample
-from flowdemo.settings import max_evaluations, max_rows
+from flowdemo.model import Model
+from flowdemo.sampling import parse_label
+from flowdemo.settings import is_public, max_rows
+from flowdemo.ui import gpu, shelf
 from flowdemo.ui.events import LANE, MEASURE
-from flowdemo.ui.generate import load
+from flowdemo.ui.models import budget, is_large, load
 from flowdemo.ui.work import TIMED, fresh_folder, spoken, yielding
 
 
 def build() -> None:
-    """Hidden components, one a parameter, behind `/generate`, `/compare` and `/models`."""
+    """Hidden components, one a parameter, behind `/generate`, `/compare`, `/models` and `/pull`."""
     with gr.Column(visible=False):
         inputs = [
             gr.Textbox("mnist-meanflow", label="model"),
@@ -39,6 +41,9 @@ def build() -> None:
         ]
         gr.Button().click(compare, asked, [files, numbers], api_name="compare", **MEASURE)
         gr.Button().click(models, None, gr.JSON(), api_name="models", queue=False)
+        repo = gr.Textbox(label="repo")
+        waiting = {"concurrency_limit": 2, "concurrency_id": "hub"}
+        gr.Button().click(pull, repo, gr.JSON(), api_name="pull", **waiting)
 
 
 def generate(
@@ -56,8 +61,8 @@ def generate(
     An empty solver, 0 steps and tolerance 0 mean the model's own defaults.
     """
     with spoken(), TIMED:
-        loaded = load(model)
-        samples = sample(
+        loaded = have(model)
+        samples = gpu.draw(
             loaded,
             int(n or 0),
             parse_label(label or "any", loaded.config.classes),
@@ -66,10 +71,11 @@ def generate(
             steps or None,
             int(seed or 0),
             tolerance=tolerance or None,
-            max_evaluations=max_evaluations(kind_of(loaded)),
+            watch=ignore,
         )
     made = samples.settings | {"nfe": samples.nfe, "seconds": samples.seconds}
-    made |= {"straightness": straightness_of(loaded, samples)}
+    if not is_large(loaded):
+        made |= {"straightness": straightness_of(loaded, samples)}
     with spoken():
         return exports.export_all(samples, fresh_folder(), loaded.name), json.loads(
             json.dumps(made)
@@ -85,14 +91,14 @@ def compare(
     """
     with spoken():
         specs = [engine.parse_spec(part) for part in spec.replace(",", "\n").split("\n") if part]
-        loaded, complete = engine.resolve(specs, load, max_rows(engine.MAX_ROWS))
+        loaded, complete = engine.resolve(specs, have, max_rows(engine.MAX_ROWS))
         rows = engine.compare(
             loaded,
             complete,
             int(n or 0),
             parse_label(label or "any", loaded[0].config.classes),
             int(seed or 0),
-            max_evaluations=max_evaluations(kind_of(loaded[0])),
+            max_evaluations=min(map(budget, loaded)),
         )
         made = zip(timed(rows), loaded, strict=True)
         done = [engine.measure(row, model, yielding(ignore)) for row, model in made]
@@ -114,6 +120,23 @@ def ignore(done: int) -> None:
     """Nobody watches a request over HTTP."""
 
 
+def have(name: str) -> Model:
+    """The model of that name; at home it is had from the Hub, strangers ask for that by `/pull`."""
+    if not is_public():
+        for _ in library.fetch(name):
+            pass
+    return load(name)
+
+
+def pull(repo: str) -> dict[str, Any]:
+    """Has a model from the Hub: a name of `/models`, or name/model[@commit]. Returns what it is."""
+    with spoken():
+        for _ in shelf.pulling(repo, lambda: True):
+            pass
+        (row,) = (row for row in inventory.descriptions() if row["name"] == repo.strip())
+        return json.loads(json.dumps(row))
+
+
 def models() -> list[dict[str, Any]]:
-    """Every model that can be sampled: name, data set, method, where it is, measured numbers."""
-    return checkpoints.descriptions()
+    """Every model that can be had: name, data set, method, where it is, measured numbers."""
+    return inventory.descriptions()

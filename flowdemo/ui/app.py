@@ -5,7 +5,7 @@ from pathlib import Path
 import gradio as gr
 
 from flowdemo.settings import is_public
-from flowdemo.ui import api, compare_tab, generate_tab, lab_api, lab_tab, text, tour_tab
+from flowdemo.ui import api, compare_tab, generate_tab, lab_api, lab_tab, shelf_tab, text, tour_tab
 
 HERE = Path(__file__).parent
 # A system font: nothing is fetched from elsewhere.
@@ -26,7 +26,9 @@ def build_app() -> gr.Blocks:
             with gr.Tab(text.COMPARE_TAB, id="compare", elem_id="tab-compare") as tab:
                 compare_tab.build(demo, tab, tabs)
             with gr.Tab(text.LAB_TAB, id="lab", elem_id="tab-lab") as tab:
-                lab_tab.build(demo, tab, tabs)
+                desk = lab_tab.build(demo, tab, tabs)
+            with gr.Tab(text.MODELS_TAB, id="models", elem_id="tab-models") as tab:
+                shelf_tab.build(tab, desk)
             with gr.Tab(text.TOUR_TAB, id="tour", elem_id="tab-tour") as tab:
                 tour_tab.build(tab, tabs)
         demo.load(None, None, None, js=(HERE / "hide.js").read_text(), api_visibility="private")
@@ -35,8 +37,10 @@ def build_app() -> gr.Blocks:
     return demo.queue(max_size=20) if is_public() else demo
 
 
-def launch(host: str | None = None, port: int | None = None, wait: bool = True) -> gr.Blocks:
-    """Serves the app; with `wait` until it is interrupted."""
+def launch(
+    host: str | None = None, port: int | None = None, wait: bool = True, mcp: bool = False
+) -> gr.Blocks:
+    """Serves the app; with `wait` until it is interrupted, with `mcp` its endpoints as tools, too."""
     demo = build_app()
     demo.launch(
         server_name=host,
@@ -50,5 +54,6 @@ def launch(host: str | None = None, port: int | None = None, wait: bool = True) 
         max_file_size="20mb",
         show_error=True,
         ssr_mode=False,
+        mcp_server=mcp,
     )
     return demo

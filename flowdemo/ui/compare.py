@@ -9,14 +9,15 @@ from urllib.parse import urlencode
 from PIL import Image
 from plotly.graph_objects import Figure
 
-from flowdemo import checkpoints, plots
 from flowdemo import compare as engine
+from flowdemo import plots
 from flowdemo.compare import Row, parse_spec
 from flowdemo.config import ModelConfig
-from flowdemo.sampling import kind_of, parse_label
-from flowdemo.settings import max_evaluations, max_rows
+from flowdemo.sampling import parse_label
+from flowdemo.settings import max_rows
 from flowdemo.ui import generate, tables
-from flowdemo.ui.generate import Wanted, load
+from flowdemo.ui.generate import Wanted
+from flowdemo.ui.models import budget, configs, load
 from flowdemo.ui.player import MAX_BYTES, film, payload
 from flowdemo.ui.tables import Line
 from flowdemo.ui.work import TIMED, in_background, yielding
@@ -58,7 +59,7 @@ def run(comparison: Comparison, wanted: Wanted = lambda: True) -> Iterator[str |
         parse_label(comparison.label, models[0].config.classes),
         comparison.seed,
         watch=relay,
-        max_evaluations=max_evaluations(kind_of(models[0])),
+        max_evaluations=min(map(budget, models)),
     )
     for spec in specs:
         for progress in in_background(partial(advance, made, relay), wanted):
@@ -190,7 +191,7 @@ def floors(config: ModelConfig) -> dict[str, float]:
 
 def models_of(data: str) -> dict[str, ModelConfig]:
     """The readable checkpoints of a data set."""
-    return {name: c for name, c in checkpoints.configs().items() if c.data == data}
+    return {name: c for name, c in configs().items() if c.data == data}
 
 
 def link(comparison: Comparison, rows: list[Row]) -> str:

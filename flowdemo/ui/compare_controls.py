@@ -5,14 +5,14 @@ from typing import Any
 
 import gradio as gr
 
-from flowdemo.data import dataset
 from flowdemo.presets import PRESETS, preset
 from flowdemo.settings import is_public
 from flowdemo.ui import adder, text
 from flowdemo.ui.compare import Comparison, models_of
-from flowdemo.ui.controls import catalogue, data_choices
+from flowdemo.ui.controls import FEW_CLASSES, data_choices, find_choices, find_class, label_choices
 from flowdemo.ui.events import QUICK, Components
-from flowdemo.ui.generate import ALL, ANY
+from flowdemo.ui.generate import ALL
+from flowdemo.ui.models import by_data, example_of
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Controls(Components):
     seed: gr.Number
     data: gr.Radio
     preset: gr.Dropdown
+    find: gr.Dropdown
 
     @property
     def values(self) -> list[gr.components.Component]:
@@ -33,7 +34,7 @@ class Controls(Components):
 
 def build(first: Comparison, data_name: str, tab: gr.Tab) -> Controls:
     """Data, preset, rows, and what the rows share."""
-    data = gr.Radio(data_choices(catalogue()), value=data_name, label="Data", elem_id="c-data")
+    data = gr.Radio(data_choices(by_data()), value=data_name, label="Data", elem_id="c-data")
     preset = gr.Dropdown(
         list(PRESETS), value=next(iter(PRESETS)), label="Ready-made rows", elem_id="c-preset"
     )
@@ -43,30 +44,38 @@ def build(first: Comparison, data_name: str, tab: gr.Tab) -> Controls:
     with gr.Accordion("Add a row", open=False, elem_id="c-add"):
         model = adder.build(data_name, data, rows)
     tab.select(refresh, data, [data, model], **QUICK)
-    label = gr.Radio(classes_of(data_name), value=first.label, label="Class", elem_id="c-label")
+    config = example_of(data_name)
+    label = gr.Radio(
+        label_choices(config, first.label), value=first.label, label="Class", elem_id="c-label"
+    )
+    find = gr.Dropdown(label="Look a class up", allow_custom_value=True, elem_id="c-find",
+                       **find_choices(config, first.label))  # fmt: skip
+    find.input(find_class, find, label, **QUICK)
     n = gr.Slider(1, largest(data_name), first.n, step=1, precision=0, label="Samples a row",
                   elem_id="c-n")  # fmt: skip
     seed = gr.Number(first.seed, label="Seed", precision=0, minimum=0, elem_id="c-seed")
-    return Controls(rows, n, label, seed, data, preset)
+    return Controls(rows, n, label, seed, data, preset, find)
 
 
 def refresh(data: str) -> list[Any]:
     """Data sets and models to choose from: another tab may have saved a checkpoint since."""
     return [
-        gr.update(choices=data_choices(catalogue())),
+        gr.update(choices=data_choices(by_data())),
         gr.update(choices=adder.names_of(data)),
     ]
 
 
 def updates(comparison: Comparison, data: str, preset: Any) -> list[Any]:
     """The updates of `Controls.all`."""
+    config = example_of(data)
     return [
         comparison.rows,
         gr.update(maximum=largest(data), value=min(comparison.n, largest(data))),
-        gr.update(choices=classes_of(data), value=comparison.label),
+        gr.update(choices=label_choices(config, comparison.label), value=comparison.label),
         comparison.seed,
         data,
         preset,
+        gr.update(**find_choices(config, comparison.label)),
     ]
 
 
@@ -78,8 +87,9 @@ def of_preset(title: str, data: str, comparison: Comparison) -> Comparison:
     rows = "\n".join(map(str, preset(title, models)))
     if not PRESETS[title].class_columns:
         return replace(comparison, rows=rows)
-    info = dataset(data)
-    n = len(info.classes) if info.is_image else comparison.n  # points have no columns
+    config = example_of(data)
+    many = len(config.shape) < 3 or len(config.classes) > FEW_CLASSES  # no column a class
+    n = comparison.n if many else len(config.classes)
     return replace(comparison, rows=rows, n=n, label=ALL)
 
 
@@ -88,14 +98,16 @@ def first_comparison(data: str) -> Comparison:
     return of_preset(next(iter(PRESETS)), data, Comparison(""))
 
 
-def classes_of(data: str) -> list[str]:
-    return [ALL, *dataset(data).classes, ANY]
-
-
 def default_n(data: str) -> int:
-    return 10 if dataset(data).is_image else 500
+    config = example_of(data)
+    return 500 if len(config.shape) < 3 else 2 if config.decoder else 10
 
 
 def largest(data: str) -> int:
-    """Samples a row that one may ask for."""
-    return (20 if is_public() else 60) if dataset(data).is_image else 1000
+    """Samples a row that one may ask for; those that need a decoder take seconds each."""
+    config = example_of(data)
+    if len(config.shape) < 3:
+        return 1000
+    if config.decoder:
+        return 4 if is_public() else 8
+    return 20 if is_public() else 60

@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -25,7 +26,8 @@ from flowdemo.ui.compare import (
 )
 from flowdemo.ui.compare_controls import Controls, default_n, of_preset, updates
 from flowdemo.ui.events import Components, other_weights
-from flowdemo.ui.generate import ALL, load
+from flowdemo.ui.generate import ALL
+from flowdemo.ui.models import known, load
 from flowdemo.ui.near import near
 from flowdemo.ui.work import Stopped, Switch, fresh_folder, spoken
 
@@ -58,6 +60,19 @@ def press(switch: Switch, *values: Any) -> Iterator[list[Any]]:
     """A comparison as updates of the results; rows appear as they finish."""
     states = chain(run(comparison_of(values), switch.wanted()), [text.IDLE])
     yield from events.press(switch, states, fields, OUTPUTS)
+
+
+def fetch(switch: Switch, rows: str) -> Iterator[Any]:
+    """Has the models of the rows that are not here; what is wrong with a row the run will say."""
+    names = []
+    with suppress(ValueError):
+        names = [spec.model for spec in Comparison(rows).specs]
+    yield from events.fetch(switch, names)
+
+
+def fetch_linked(request: gr.Request, switch: Switch, rows: str) -> Iterator[Any]:
+    """The same for a page that was opened with a link."""
+    yield from fetch(switch, rows if "compare" in request.query_params else "")
 
 
 def fields(view: View) -> list[Any]:
@@ -131,7 +146,7 @@ def open_link(request: gr.Request) -> list[Any]:
         return [*nothing, gr.skip(), gr.skip()]
     try:
         comparison = comparison_from(query)
-        models = [load(spec.model) for spec in comparison.specs]
+        models = [known(spec.model) for spec in comparison.specs]
         for spec, model in zip(comparison.specs, models, strict=True):
             completed(spec, model)
         if not models:

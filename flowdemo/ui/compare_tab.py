@@ -12,6 +12,8 @@ from flowdemo.ui.compare_events import (
     choose_data,
     choose_preset,
     export_rows,
+    fetch,
+    fetch_linked,
     measure,
     nearest,
     open_link,
@@ -19,8 +21,9 @@ from flowdemo.ui.compare_events import (
     press,
     press_linked,
 )
-from flowdemo.ui.controls import Start, catalogue, start
+from flowdemo.ui.controls import Start, start
 from flowdemo.ui.events import (
+    HUB,
     LANE,
     LATEST,
     MEASURE,
@@ -31,13 +34,14 @@ from flowdemo.ui.events import (
     randomized,
     stop_run,
 )
+from flowdemo.ui.models import by_data
 from flowdemo.ui.player import player
 from flowdemo.ui.work import Switch
 
 
 def build(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs) -> None:
     """The tab; its first comparison is made when it is first opened."""
-    data = next(iter(catalogue()))
+    data = next(iter(by_data()))
     with gr.Row(elem_classes="fd-main fd-two"):
         with gr.Column(scale=3, min_width=270, elem_classes="fd-controls"):
             controls = compare_controls.build(first_comparison(data), data, tab)
@@ -106,16 +110,18 @@ def wire(demo: gr.Blocks, place: Any, controls: Controls, begin: Start, results:
     pressed = begin.go.click(
         randomized, [switch, begin.randomize, controls.seed], controls.seed, **QUICK
     )
-    runs = [
-        pressed.then(press, [switch, *values], results.all, **waiting),
-        tab.select(opened, [switch, results.made, *values], results.all, **waiting),
-    ]
+    here = {"show_progress": "hidden", **HUB}
+    asked = [pressed]
+    runs = [tab.select(opened, [switch, results.made, *values], results.all, **waiting)]
     for control, choose in ((controls.data, choose_data), (controls.preset, choose_preset)):
         picked = [switch, controls.data, controls.preset, *values]
-        change = control.input(choose, picked, controls.all, **PROMPT)
-        runs.append(change.success(press, [switch, *values], results.all, **waiting))
+        asked.append(control.input(choose, picked, controls.all, **PROMPT))
+    for event in asked:
+        had = event.success(fetch, [switch, controls.rows], results.status, **here)
+        runs.append(had.success(press, [switch, *values], results.all, **waiting))
     linked = demo.load(open_link, None, [*controls.all, results.status, tabs], **PRIVATE)
-    runs.append(linked.success(press_linked, [switch, *values], results.all, **waiting))
+    had = linked.success(fetch_linked, [switch, controls.rows], results.status, **here)
+    runs.append(had.success(press_linked, [switch, *values], results.all, **waiting))
     slow = {"show_progress": "hidden", **LATEST, **MEASURE}
     for each in runs:
         each.success(measure, [switch, results.made], results.measured, **slow)

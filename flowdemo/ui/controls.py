@@ -6,14 +6,19 @@ from typing import Any
 import gradio as gr
 
 from flowdemo import checkpoints
-from flowdemo.data import DATASETS
+from flowdemo.config import ModelConfig
+from flowdemo.data import title_of
 from flowdemo.methods import METHODS
+from flowdemo.model import Model
 from flowdemo.sampling import DEFAULT_TOLERANCE, default_steps, is_adaptive, is_image
 from flowdemo.settings import is_public
 from flowdemo.ui import text
 from flowdemo.ui.events import Components
-from flowdemo.ui.generate import ALL, ANY, Choice, default_choice, load
+from flowdemo.ui.generate import ALL, ANY, Choice, default_choice
+from flowdemo.ui.models import by_data, known, label_of
 
+FEW_CLASSES = 20  # more are looked up in a list
+ARROW = " \u2193"
 TOLERANCES = [1e-2, 1e-3, 1e-4, 1e-5]
 
 
@@ -32,6 +37,7 @@ class Controls(Components):
     data: gr.Radio
     method: gr.Radio
     hint: gr.Markdown
+    find: gr.Dropdown
 
     @property
     def values(self) -> list[gr.components.Component]:
@@ -49,15 +55,6 @@ class Start:
     status: gr.HTML
 
 
-def catalogue() -> dict[str, dict[str, list[str]]]:
-    """Data set -> method -> names of its checkpoints; folders that cannot be read are left out."""
-    found: dict[str, dict[str, list[str]]] = {}
-    for name, config in checkpoints.configs().items():
-        found.setdefault(config.data, {}).setdefault(config.method, []).append(name)
-    order = {name: i for i, name in enumerate(DATASETS)}
-    return dict(sorted(found.items(), key=lambda item: order.get(item[0], 99)))
-
-
 def first_choice() -> Choice:
     """What the app opens with: one-step digits where they are, else any model that loads."""
     names = sorted(checkpoints.folders(), key=lambda name: name != "mnist-meanflow")
@@ -71,20 +68,21 @@ def first_choice() -> Choice:
 
 def properties(choice: Choice) -> dict[str, dict[str, Any]]:
     """The properties of every control for a choice: value, what may be chosen, visibility."""
-    model, models = load(choice.model), catalogue()
+    model, models = known(choice.model), by_data()
     config = model.config
     methods = models[config.data]
     low, high = config.guidance
     adaptive = is_adaptive(choice.solver)
-    largest = (32 if is_public() else 64) if is_image(model) else 2000
+    largest = largest_of(model)
     return {
         "model": {
-            "choices": methods[config.method],
+            "choices": names_for(methods[config.method]),
             "value": choice.model,
             "visible": len(methods[config.method]) > 1,
         },
         "n": {"minimum": 1, "maximum": largest, "value": min(choice.n, largest)},
-        "label": {"choices": [ALL, *config.classes, ANY], "value": choice.label},
+        "label": {"choices": label_choices(config, choice.label), "value": choice.label},
+        "find": find_choices(config, choice.label),
         "guidance": {
             "minimum": low,
             "maximum": max(high, low + 0.1),
@@ -112,16 +110,51 @@ def properties(choice: Choice) -> dict[str, dict[str, Any]]:
     }
 
 
+def largest_of(model: Model) -> int:
+    """Samples that one may ask for; those that need a decoder take seconds each."""
+    if not is_image(model):
+        return 2000
+    if model.config.decoder:
+        return 8 if is_public() else 16
+    return 32 if is_public() else 64
+
+
 def data_choices(models: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(title_of(name), name) for name in models]
+    """The data sets; an arrow says that all models of one are still on the Hub."""
+    here = {config.data for config in checkpoints.configs().values()}
+    return [(title_of(name) + ("" if name in here else ARROW), name) for name in models]
+
+
+def label_choices(config: ModelConfig, label: str) -> list[str]:
+    """All classes where they are few, else the one that was looked up."""
+    if len(config.classes) <= FEW_CLASSES:
+        return [ALL, *config.classes, ANY]
+    return [ALL, label if label in config.classes else config.classes[0], ANY]
+
+
+def find_choices(config: ModelConfig, label: str) -> dict[str, Any]:
+    """The properties of the list in which a class is looked up, hidden where they are few."""
+    many = len(config.classes) > FEW_CLASSES
+    named = many and label in config.classes
+    return {
+        "choices": list(config.classes) if many else [],
+        "value": label if named else None,
+        "visible": many,
+    }
+
+
+def find_class(name: str) -> Any:
+    """The class that was looked up among many, chosen."""
+    return gr.update(choices=[ALL, name, ANY], value=name)
+
+
+def names_for(names: list[str]) -> list[tuple[str, str]]:
+    """Models as choices: what is shown, and the name."""
+    return [(label_of(name), name) for name in names]
 
 
 def method_choices(methods: dict[str, Any]) -> list[tuple[str, str]]:
     return [(METHODS[name].title, name) for name in METHODS if name in methods]
-
-
-def title_of(data: str) -> str:
-    return DATASETS[data].title if data in DATASETS else data
 
 
 def build(choice: Choice) -> Controls:
@@ -133,13 +166,18 @@ def build(choice: Choice) -> Controls:
     # Custom values: a fast hand may send the old choice just after the choices changed.
     model = gr.Dropdown(allow_custom_value=True, label="Checkpoint", elem_id="model", **p["model"])
     label = gr.Radio(label="Class", elem_id="label", **p["label"])
+    find = gr.Dropdown(
+        label="Look a class up", allow_custom_value=True, elem_id="find", **p["find"]
+    )
     guidance = gr.Slider(label="CFG weight", step=0.1, elem_id="guidance", **p["guidance"])
     solver = gr.Dropdown(allow_custom_value=True, label="Solver", elem_id="solver", **p["solver"])
     steps = gr.Slider(1, 200, step=1, precision=0, label="Steps", elem_id="steps", **p["steps"])
     tolerance = gr.Dropdown(label="Tolerance", elem_id="tolerance", **p["tolerance"])
     n = gr.Slider(step=1, precision=0, label="Samples", elem_id="n", **p["n"])
     seed = gr.Number(label="Seed", precision=0, minimum=0, elem_id="seed", **p["seed"])
-    return Controls(model, n, label, guidance, solver, steps, tolerance, seed, data, method, hint)
+    return Controls(
+        model, n, label, guidance, solver, steps, tolerance, seed, data, method, hint, find
+    )
 
 
 def start(word: str, prefix: str = "") -> Start:
@@ -158,16 +196,27 @@ def updates(choice: Choice) -> list[Any]:
     return [gr.update(**p[name]) for name in Controls.__dataclass_fields__]
 
 
+def within(value: float, low: float, high: float) -> float:
+    """The nearest value in the range."""
+    return min(max(value, low), high)
+
+
 def moved(old: Choice, name: str) -> Choice:
-    """The choice after another model was chosen: seed stays, class and weight where they exist."""
+    """The choice after another model was chosen: the seed stays, the class where there is one.
+
+    The weight stays for the same data, within the model's range.
+    """
     new = default_choice(name)
-    config = load(name).config
-    same_kind = is_image(load(name)) == is_image(load(old.model))
+    config = known(name).config
+    own = (
+        config.data != known(old.model).config.data
+    )  # weights that suit one may not suit the other
+    same_kind = is_image(known(name)) == is_image(known(old.model))
     return Choice(
         name,
         n=old.n if same_kind else new.n,
         label=old.label if old.label in (ALL, ANY, *config.classes) else ALL,
-        guidance=min(max(old.guidance, config.guidance[0]), config.guidance[1]),
+        guidance=new.guidance if own else within(old.guidance, *config.guidance),
         solver=new.solver,
         steps=new.steps,
         seed=old.seed,

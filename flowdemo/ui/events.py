@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import gradio as gr
 
 from flowdemo.ui import text
+from flowdemo.ui.models import fetching
 from flowdemo.ui.work import Stopped, Switch, spoken
 
 View = TypeVar("View")
@@ -19,6 +20,8 @@ PRIVATE = {"api_visibility": "private"}
 # A press during a run is done after it; else Gradio would drop it, and the run has just been stopped.
 LATEST = {"trigger_mode": "always_last", **PRIVATE}
 RUN = {**LATEST, **LANE}
+# Downloads have a lane of their own: nobody's run waits for another's.
+HUB = {"concurrency_limit": 2, "concurrency_id": "hub", **LATEST}
 QUICK = {"queue": False, **PRIVATE}  # for what must not wait behind a run
 # The same for what may fail: the page shows the errors of queued events alone.
 PROMPT = {"concurrency_limit": None, "show_progress": "hidden", **PRIVATE}
@@ -56,6 +59,20 @@ def press(
             yield said(text.STOPPED, outputs)
         except (ValueError, OSError):
             yield said(text.IDLE, outputs)  # no progress of a run that failed
+            raise
+
+
+def fetch(switch: Switch, names: Iterable[str]) -> Iterator[Any]:
+    """Has the models of a run that are not here, with progress as status; a failure ends the chain."""
+    yield gr.skip()  # a generator that yields nothing would empty the status
+    with spoken():
+        try:
+            yield from fetching(names, switch.wanted())
+        except Stopped:
+            yield text.STOPPED
+            raise gr.Error(text.STOPPED, visible=False, print_exception=False) from None
+        except (ValueError, OSError):
+            yield text.IDLE
             raise
 
 

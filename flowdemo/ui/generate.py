@@ -3,16 +3,16 @@
 import html
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 from PIL import Image
 from plotly.graph_objects import Figure
 
-from flowdemo import checkpoints, plots
+from flowdemo import plots
 from flowdemo.evaluation.classifier import judge
-from flowdemo.evaluation.plane import plane
+from flowdemo.evaluation.plane import plane, plane_of
 from flowdemo.evaluation.report import straightness_of
 from flowdemo.exports import image_grid, scatter
 from flowdemo.model import Model
@@ -21,12 +21,10 @@ from flowdemo.sampling import (
     evaluations_per_step,
     is_adaptive,
     is_image,
-    kind_of,
     parse_label,
-    sample,
 )
-from flowdemo.settings import max_evaluations
-from flowdemo.ui import text
+from flowdemo.ui import gpu, text
+from flowdemo.ui.models import is_large, known, load
 from flowdemo.ui.near import Near, near
 from flowdemo.ui.player import film, payload
 from flowdemo.ui.work import TIMED, in_background, yielding
@@ -64,20 +62,6 @@ class View:
     near: Near | None
 
 
-@lru_cache(maxsize=8)
-def model_of(name: str, revision: tuple) -> Model:
-    """A loaded model, shared and never changed; `revision` makes a new file a new entry."""
-    return checkpoints.load(name)
-
-
-def load(name: str) -> Model:
-    """The model of that name as it is on disk now."""
-    folder = checkpoints.folders().get(name)
-    weights = folder / checkpoints.WEIGHTS if folder else None
-    there = weights is not None and weights.is_file()
-    return model_of(name, (str(folder), weights.stat().st_mtime_ns if there else None))
-
-
 def run(choice: Choice, wanted: Wanted = lambda: True) -> Iterator[str | View]:
     """Progress in words, then the view.
 
@@ -97,6 +81,8 @@ def measured(samples: Samples, wanted: Wanted = lambda: True) -> Iterator[str | 
     samples are followed.
     """
     model = load(samples.settings["model"])
+    if is_large(model):
+        return
 
     def work(watch: Callable[[int], None]) -> float:
         return straightness_of(model, samples, 8, yielding(watch))
@@ -109,7 +95,7 @@ def draw(model: Model, choice: Choice, watch: Any) -> Samples:
     """The samples of a choice."""
     adaptive = is_adaptive(choice.solver)
     with TIMED:
-        return sample(
+        return gpu.draw(
             model,
             choice.n,
             parse_label(choice.label, model.config.classes),
@@ -119,7 +105,6 @@ def draw(model: Model, choice: Choice, watch: Any) -> Samples:
             choice.seed,
             tolerance=choice.tolerance if adaptive else None,
             watch=watch,
-            max_evaluations=max_evaluations(kind_of(model)),
         )
 
 
@@ -137,9 +122,16 @@ def view_of(model: Model, choice: Choice, samples: Samples) -> View:
             plots.METHOD_COLOURS[model.config.method],
         ),
         link=link(choice, samples),
-        caption=text.PLANE_IMAGES if is_image(model) else text.PLANE_POINTS,
+        caption=caption_of(model),
         near=near(model, samples),
     )
+
+
+def caption_of(model: Model) -> str:
+    """What the plane of the trajectories is."""
+    if not is_image(model):
+        return text.PLANE_POINTS
+    return text.PLANE_IMAGES if plane(model.config.data) else text.PLANE_RUN
 
 
 def picture(samples: Samples, extent: float | None = None) -> Image.Image:
@@ -153,9 +145,8 @@ def picture(samples: Samples, extent: float | None = None) -> Image.Image:
 
 def trajectories(model: Model, samples: Samples, most: int = 100) -> Figure:
     """The paths of the first samples in the data's plane."""
-    flat, names = plane(model.config.data), (*model.config.classes, ANY)
-    if flat is None:
-        return plots.styled(Figure(), 400)
+    names = (*model.config.classes, ANY)
+    flat = plane(model.config.data) or plane_of(samples.trajectory.states)
     anchors = flat.anchors(model.config.classes) if is_image(model) else {}
     return plots.trajectories(
         flat.project(samples.trajectory.states[:, :most]).numpy(),
@@ -175,8 +166,10 @@ def numbers(model: Model, samples: Samples, straight: float | None = None) -> st
         "steps": str(len(samples.trajectory.times) - 1),
         "time": f"{ms:.0f} ms" if ms < 10_000 else f"{ms / 1000:.1f} s",
         "per sample": f"{ms / n:.1f} ms",
-        "straightness": "…" if straight is None else f"{straight:.3f}",
+        "straightness": pending(model) if straight is None else f"{straight:.3f}",
     }
+    if samples.latents is not None:
+        cells["decoder"] = f"{samples.decoder_seconds:.1f} s"
     if (referee := judge(model.config.data)) and (samples.labels < model.empty).all():
         right = (referee.look(samples.images)[1] == samples.labels).sum().item()
         cells["accuracy"] = f"{right}/{n}"
@@ -187,6 +180,11 @@ def numbers(model: Model, samples: Samples, straight: float | None = None) -> st
     )
     colour = plots.METHOD_COLOURS[model.config.method]
     return f'<dl class="fd-numbers" style="--fd-method: {colour}">{"".join(rows)}</dl>'
+
+
+def pending(model: Model) -> str:
+    """What stands where the straightness will: of a large network it would take minutes."""
+    return "\u2013" if is_large(model) else "…"
 
 
 def link(choice: Choice, samples: Samples) -> str:
@@ -201,9 +199,9 @@ def link(choice: Choice, samples: Samples) -> str:
 
 def default_choice(name: str) -> Choice:
     """The model's own defaults."""
-    model = load(name)
+    model = known(name)
     own = model.config.defaults
-    n = 16 if is_image(model) else 500
+    n = (4 if model.config.decoder else 16) if is_image(model) else 500
     return Choice(name, n=n, guidance=own.guidance, solver=own.solver, steps=own.steps)
 
 
@@ -221,5 +219,7 @@ def is_live(choice: Choice) -> bool:
     """Whether a run is cheap enough to follow the sliders as they move."""
     if is_adaptive(choice.solver):
         return False
-    model = load(choice.model)
+    model = known(choice.model)
+    if model.net is None or model.config.decoder or is_large(model):
+        return False
     return (choice.steps or 1) * evaluations_per_step(model, choice.solver, choice.guidance) <= 2

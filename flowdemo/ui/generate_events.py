@@ -12,10 +12,10 @@ from flowdemo.sampling import Samples
 from flowdemo.ui import events, near_box, text
 from flowdemo.ui.controls import (
     Controls,
-    catalogue,
     data_choices,
     method_choices,
     moved,
+    names_for,
     updates,
 )
 from flowdemo.ui.events import Components, other_weights
@@ -26,11 +26,11 @@ from flowdemo.ui.generate import (
     choice_from,
     default_choice,
     is_live,
-    load,
     measured,
     numbers,
     run,
 )
+from flowdemo.ui.models import by_data, known, load
 from flowdemo.ui.work import Stopped, Switch, fresh_folder, spoken
 
 
@@ -60,6 +60,16 @@ def press(switch: Switch, *values: Any) -> Iterator[list[Any]]:
     """A run as updates of the results."""
     states = run(choice_of(values), switch.wanted())
     yield from events.press(switch, states, fields, OUTPUTS)
+
+
+def fetch(switch: Switch, model: str) -> Iterator[Any]:
+    """Has the chosen model, if it is not here, before the run."""
+    yield from events.fetch(switch, [model])
+
+
+def fetch_linked(request: gr.Request, switch: Switch, model: str) -> Iterator[Any]:
+    """The same for a page that was opened with a link."""
+    yield from events.fetch(switch, [model] if "model" in request.query_params else [])
 
 
 def follow(switch: Switch, *values: Any) -> Iterator[list[Any]]:
@@ -97,8 +107,9 @@ def measure(switch: Switch, samples: Samples | None) -> Iterator[Any]:
 def fields(view: View) -> list[Any]:
     """A view in the order of the results."""
     return [
-        text.IDLE, view.picture, view.film, view.numbers, view.trajectories, view.rates, view.link,
-        view.caption, *near_box.fields(view.near), view.samples,
+        view.samples.settings.get("note", text.IDLE), view.picture, view.film, view.numbers,
+        view.trajectories, view.rates, view.link, view.caption, *near_box.fields(view.near),
+        view.samples,
     ]  # fmt: skip
 
 
@@ -112,7 +123,7 @@ def choice_of(values: tuple[Any, ...]) -> Choice:
 def choose(switch: Switch, data: str, method: str, *values: Any) -> list[Any]:
     """Begins a run with the controls after a data set, a method or a checkpoint was chosen."""
     switch.begin()
-    old, models = choice_of(values), catalogue()
+    old, models = choice_of(values), by_data()
     with spoken():
         if data not in models:
             raise ValueError(f"there is no model of '{data}' here any more")
@@ -123,13 +134,13 @@ def choose(switch: Switch, data: str, method: str, *values: Any) -> list[Any]:
 
 def refresh(model: str) -> list[Any]:
     """Data sets, methods and checkpoints to choose from: another tab may have saved one since."""
-    models = catalogue()
+    models = by_data()
     data = gr.update(choices=data_choices(models))
     for methods in models.values():
         for names in methods.values():
             if model in names:
-                known = gr.update(choices=names, visible=len(names) > 1)
-                return [data, gr.update(choices=method_choices(methods)), known]
+                checkpoints = gr.update(choices=names_for(names), visible=len(names) > 1)
+                return [data, gr.update(choices=method_choices(methods)), checkpoints]
     return [data, gr.skip(), gr.skip()]
 
 
@@ -154,7 +165,7 @@ def open_link(request: gr.Request) -> list[Any]:
         return [gr.skip()] * (len(Controls.__dataclass_fields__) + 1)
     try:
         choice = choice_from(query)
-        model = load(choice.model)
+        model = known(choice.model)
         if choice.solver not in model.solvers:
             raise ValueError(f"{choice.model} offers no solver '{choice.solver}'")
     except ValueError as error:

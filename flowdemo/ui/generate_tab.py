@@ -3,8 +3,9 @@
 import gradio as gr
 
 from flowdemo.ui import controls, near_box, text
-from flowdemo.ui.controls import Controls, Start, first_choice
+from flowdemo.ui.controls import Controls, Start, find_class, first_choice
 from flowdemo.ui.events import (
+    HUB,
     LANE,
     LATEST,
     MEASURE,
@@ -20,6 +21,8 @@ from flowdemo.ui.generate_events import (
     Results,
     choose,
     export_run,
+    fetch,
+    fetch_linked,
     follow,
     guidable,
     linked,
@@ -101,13 +104,19 @@ def wire(
         randomized, [switch, start.randomize, chosen.seed], chosen.seed, **QUICK
     )
     waiting = {"show_progress_on": results.status, **RUN}  # the place in the queue
-    runs = [pressed.then(press, [switch, *values], results.all, **waiting)]
+    asked = [pressed]
     for control in (chosen.data, chosen.method, chosen.model):
         picked = [switch, chosen.data, chosen.method, *values]
-        change = control.input(choose, picked, chosen.all, **PROMPT)
-        runs.append(change.success(press, [switch, *values], results.all, **waiting))
+        asked.append(control.input(choose, picked, chosen.all, **PROMPT))
+    here = {"show_progress": "hidden", **HUB}
+    runs = []
+    for event in asked:
+        had = event.success(fetch, [switch, chosen.model], results.status, **here)
+        had.success(refresh, chosen.model, [chosen.data, chosen.method, chosen.model], **QUICK)
+        runs.append(had.success(press, [switch, *values], results.all, **waiting))
     opened = demo.load(open_link, None, [*chosen.all, results.status], **PRIVATE)
-    runs.append(opened.success(linked, [switch, first, *values], results.all, **waiting))
+    had = opened.success(fetch_linked, [switch, chosen.model], results.status, **here)
+    runs.append(had.success(linked, [switch, first, *values], results.all, **waiting))
     for run_ in runs:
         run_.success(
             measure, [switch, results.made], results.numbers, show_progress="hidden",
@@ -120,9 +129,9 @@ def wire(
 def wire_controls(switch: gr.State, chosen: Controls, results: Results) -> None:
     """What moves without a press: what is offered, and the picture of a cheap run."""
     chosen.label.input(guidable, chosen.label, chosen.guidance, **QUICK)
+    looked_up = chosen.find.input(find_class, chosen.find, chosen.label, **QUICK)
     chosen.solver.input(show_solver, chosen.values, chosen.all, **PROMPT)
+    moving = {"trigger_mode": "always_last", "show_progress": "hidden", **PRIVATE, **LANE}
     for control in (chosen.guidance, chosen.label, chosen.n, chosen.steps, chosen.seed):
-        control.input(
-            follow, [switch, *chosen.values], results.all, trigger_mode="always_last",
-            show_progress="hidden", **PRIVATE, **LANE,
-        )  # fmt: skip
+        control.input(follow, [switch, *chosen.values], results.all, **moving)
+    looked_up.then(follow, [switch, *chosen.values], results.all, **moving)

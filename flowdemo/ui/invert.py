@@ -23,10 +23,11 @@ from flowdemo.inversion import (
     round_trip_error,
 )
 from flowdemo.model import Model
-from flowdemo.noise import noise
 from flowdemo.sampling import Samples, Trajectory, sample
 from flowdemo.settings import max_evaluations
-from flowdemo.ui.generate import Wanted, load
+from flowdemo.starts import start
+from flowdemo.ui.generate import Wanted
+from flowdemo.ui.models import load
 from flowdemo.ui.player import film, payload
 from flowdemo.ui.work import TIMED, in_background
 
@@ -79,7 +80,7 @@ def travel(digit: Tensor, trip: Trip, watch: Watch) -> View:
     with TIMED:
         back = invert(back_by, digit, label, trip.guidance, **limit)
         again = onward(back_by, back.x_0, label, trip.guidance, EXACT | limit)
-        way = between(back.x_0[0], noise(trip.seed, 1, forth_by.config.shape)[0], WAY)
+        way = between(back.x_0[0], start(back_by, trip.seed, 1)[0], WAY)
         own = limit if forth_by.config.method != "flow-matching" else EXACT | limit
         forth = onward(forth_by, back.x_0, target, trip.forward_guidance, own)
         others = onward(forth_by, way, target, trip.forward_guidance, own)

@@ -10,9 +10,10 @@ from flowdemo.config import ModelConfig
 from flowdemo.data import dataset
 from flowdemo.ui import events, text
 from flowdemo.ui.compare import models_of
-from flowdemo.ui.events import PRIVATE, PROMPT, QUICK, RUN, begin_run, stop_run
-from flowdemo.ui.generate import load
+from flowdemo.ui.controls import names_for
+from flowdemo.ui.events import HUB, PRIVATE, PROMPT, QUICK, RUN, begin_run, stop_run
 from flowdemo.ui.invert import GUESS, Trip, View, example, run
+from flowdemo.ui.models import known
 from flowdemo.ui.player import player
 from flowdemo.ui.work import Switch, spoken
 
@@ -41,6 +42,8 @@ def build() -> None:
         gr.Markdown(text.EXPLAIN_INVERT)
     switch = gr.State(Switch())
     go.click(begin_run, switch, None, **QUICK).then(
+        fetch, [switch, values[0], values[3]], status, show_progress="hidden", **HUB
+    ).success(
         travel_for, [switch, pad, *values, seed], [status, films, words],
         show_progress_on=status, **RUN,
     )  # fmt: skip
@@ -65,7 +68,7 @@ def way(title: str, models: dict[str, ModelConfig], elem_id: str) -> list[gr.com
     low, high = models[names[0]].guidance
     classes = [GUESS, *dataset(DATA).classes]
     with gr.Group():
-        model = gr.Dropdown(names, value=names[0], label=title, elem_id=elem_id)
+        model = gr.Dropdown(names_for(names), value=names[0], label=title, elem_id=elem_id)
         label = gr.Dropdown(classes, value=GUESS, label="as class", elem_id=f"{elem_id}-label")
         guidance = gr.Slider(low, high, 1.0, step=0.1, label="CFG weight", elem_id=f"{elem_id}-w")
     model.input(weights_of, model, guidance, **PROMPT)
@@ -75,7 +78,7 @@ def way(title: str, models: dict[str, ModelConfig], elem_id: str) -> list[gr.com
 def weights_of(name: str) -> Any:
     """The CFG slider as the model offers it."""
     with spoken():
-        low, high = load(name).config.guidance
+        low, high = known(name).config.guidance
         return gr.update(minimum=low, maximum=max(high, low + 0.1), value=low, visible=high > low)
 
 
@@ -84,6 +87,11 @@ def an_example() -> Any:
     with spoken():
         picture = example(secrets.randbelow(1000))
         return {"background": picture, "layers": [], "composite": picture}
+
+
+def fetch(switch: Switch, *names: str) -> Iterator[Any]:
+    """Has the models that are not here."""
+    yield from events.fetch(switch, names)
 
 
 def travel_for(switch: Switch, pad: dict | None, *values: Any) -> Iterator[list[Any]]:

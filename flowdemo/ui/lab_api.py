@@ -71,8 +71,8 @@ def lab_train(
     """Trains a small network on a set of the plane, or on `points`, the text of a CSV table.
 
     Files: the checkpoint and `curve.csv` (step, loss, W2). Numbers: the model's title for
-    `/lab_sample`, loss, W2 with that of two real draws, and cost. Reflow learns from this client's
-    last flow.
+    `/lab_sample`, loss, W2 with that of two real draws, and cost. Reflow and MeanFlow
+    learn from this client's last flow.
     """
     with spoken():
         wish = wish_of((OWN if points else data, method, path, coupling, times, loss, steps, seed))

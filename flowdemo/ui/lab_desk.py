@@ -11,7 +11,8 @@ from flowdemo.methods import METHODS
 from flowdemo.model import Model
 from flowdemo.sampling import Samples
 from flowdemo.ui.compare import models_of
-from flowdemo.ui.generate import ANY, load
+from flowdemo.ui.generate import ANY
+from flowdemo.ui.models import load
 
 EXACT, MAX_RUNS = "exact velocity", 8
 

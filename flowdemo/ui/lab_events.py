@@ -17,9 +17,10 @@ from flowdemo.recipe import FIXED
 from flowdemo.ui import events, lab_text, text
 from flowdemo.ui.compare import revisions
 from flowdemo.ui.events import Components
-from flowdemo.ui.generate import ALL, ANY, load
+from flowdemo.ui.generate import ALL, ANY
 from flowdemo.ui.lab import MAX_POINTS, View, measured, run, table
 from flowdemo.ui.lab_desk import EXACT, Asked, Desk, Shown, titles
+from flowdemo.ui.models import load
 from flowdemo.ui.work import Stopped, Switch, spoken
 
 CONTROLS = len(Asked.__dataclass_fields__)

@@ -90,8 +90,8 @@ class Runs:
         done.success(measure, [self.switch, self.results.made], self.results.table, **slow)
 
 
-def build(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs) -> None:
-    """The tab; its first films are made when it is first opened."""
+def build(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs) -> gr.State:
+    """The tab; its first films are made when it is first opened. Returns the visitor's desk."""
     desk = gr.State(Desk())
     with gr.Row(elem_classes="fd-main fd-two"):
         with gr.Column(scale=3, min_width=270, elem_classes="fd-controls"):
@@ -112,6 +112,7 @@ def build(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs) -> None:
         with gr.Tab("Train live"):
             lab_train_tab.build(desk, controls.data, controls.shown, runs.after)
         lab_look_tab.build(desk, controls.data)
+    return desk
 
 
 def layout_controls() -> tuple[Controls, Own]:

@@ -67,7 +67,7 @@ def film(
             layers or {}
         )
     else:
-        n, channels, height, width = samples.images.shape
+        n, channels, height, width = states.shape[1:]
         pixels = np.stack([to_bytes(states[k]) for k in shown])
         content |= {"kind": "images", "n": n, "channels": channels, "height": height}
         content |= {"width": width, "data": encode(pixels), "columns": columns or wide(n)}

@@ -29,6 +29,7 @@ INTRO = both(
 GENERATE_TAB = both("tab-generate", "Generate", "生成")
 COMPARE_TAB = both("tab-compare", "Compare", "比较")
 LAB_TAB = both("tab-lab", "2-D Lab", "二维实验室")
+MODELS_TAB = both("tab-models", "Models", "模型")
 TOUR_TAB = both("tab-tour", "Guided tour", "导览")
 METHOD_HINTS = {
     "flow-matching": both(
@@ -57,6 +58,12 @@ PLANE_IMAGES = both(
     "Each line is one sample's way through the plane of the digits' first two principal components; "
     "grey: real digits, numbers: where the classes lie.",
     "每条线是一个样本在真实数字前两个主成分平面上的路程;灰点是真实数字,数字标出各类的位置。",
+)
+PLANE_RUN = both(
+    "plane-run",
+    "Each line is one sample's way through the plane in which these very samples vary most; no real images of this "
+    "data set are here to compare with.",
+    "每条线是一个样本在这批样本变化最大的平面上的路程;这里没有该数据集的真实图像可作比较。",
 )
 PLANE_POINTS = both(
     "plane-points",
@@ -166,6 +173,38 @@ EXPLAIN_COMPARE = both(
   取前 20 张图(500 个点)。它说明求解器损失了多少,不说明哪个模型更好。
 - **FD** 是在该分类器特征中到测试集的 Fréchet 距离。CFG 权重增大时准确率升高而 FD 变差,两者要一起看。
 """,
+)
+MODELS = both(
+    "models",
+    "Every model that can be sampled: what ships, what was trained here, and what the Hub has. Choosing one of the Hub in "
+    "any tab pulls it, too.",
+    "所有可以采样的模型:随仓库附带的、在本机训练的,以及 Hub 上的。在任何标签页选择 Hub 上的模型也会自动下载。",
+)
+FROM_HUB = both("from-hub", "From the Hub", "从 Hub 获取")
+TO_HUB = both("to-hub", "To the Hub", "发送到 Hub")
+EXPLAIN_MODELS = both(
+    "explain-models",
+    """
+- **Where**: *shipped* came with this app; *trained here* lies in `checkpoints/`; *cached* was had from the Hub and needs no network any more;
+  *on the Hub* is had when it is chosen.
+- **Pull** downloads a model, checks it (sizes before the download, SHA-256 after it, names and shapes against its description) and remembers its commit.
+  Of repositories that you name only `config.json`, `model.safetensors` and `README.md` are read, never code or pickles.
+- Models **trained by others** (yarr, SiT, improved MeanFlow) are converted once: time direction, scaling, CFG convention and padding become
+  those of this app. Those of ImageNet work on latents and need the package `diffusers` and a decoder (335 MB).
+- **Measured** are the numbers of this repository's own `evaluate`; where nothing stands, nothing was measured.
+""",
+    """
+- **位置**:*shipped* 随本应用附带;*trained here* 在 `checkpoints/` 中;*cached* 已从 Hub 下载,不再需要网络;*on the Hub* 选中时才下载。
+- **Pull** 下载模型并检查(下载前看大小,下载后核对 SHA-256,名称与形状须与描述一致),并记住其提交号。对你指定的仓库只读取 `config.json`、
+  `model.safetensors` 和 `README.md`,绝不读取代码或 pickle。
+- **他人训练的模型**(yarr、SiT、improved MeanFlow)只转换一次:时间方向、缩放、CFG 约定和填充都变成本应用的约定。ImageNet 模型在潜空间工作,需要 `diffusers` 包和解码器(335 MB)。
+- **Measured** 是本仓库 `evaluate` 测得的数字;空白表示没有测过。
+""",
+)
+NO_GPU = both(
+    "no-gpu",
+    "No GPU was to be had (the quota may be used up), so this ran on the CPU.",
+    "没有可用的 GPU(配额可能已用完),因此这次在 CPU 上运行。",
 )
 IDLE = both("idle", "Ready.", "就绪。")
 STOPPED = both("stopped", "Stopped.", "已停止。")

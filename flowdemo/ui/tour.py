@@ -4,11 +4,11 @@ from functools import lru_cache
 
 from flowdemo.lab import Source
 from flowdemo.model import Model
-from flowdemo.ui.generate import load
 from flowdemo.ui.lab import panel_of
 from flowdemo.ui.lab_desk import Asked, Desk
 from flowdemo.ui.lab_films import films
 from flowdemo.ui.lab_look import two_kinds
+from flowdemo.ui.models import load
 
 DATA, POINTS, SEED = "moons", 400, 42
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from pathlib import Path
 from typing import TypeVar
 
@@ -63,7 +64,8 @@ def in_background(
         progress[0] = done
 
     pool, finished = ThreadPoolExecutor(1), threading.Event()
-    future = pool.submit(work, watch)
+    # In the visitor's context: ZeroGPU asks whose request it is.
+    future = pool.submit(copy_context().run, work, watch)
     future.add_done_callback(lambda _: finished.set())
     try:
         while not finished.wait(every):

@@ -1,0 +1,140 @@
+"""The models as the tabs see them: what can be chosen, what is here, and having the rest."""
+
+import html
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from functools import lru_cache, partial
+from importlib.util import find_spec
+
+import torch
+
+from flowdemo import catalogue, checkpoints, library
+from flowdemo.config import ModelConfig
+from flowdemo.data import DATASETS
+from flowdemo.hub import Progress
+from flowdemo.model import Model
+from flowdemo.sampling import kind_of
+from flowdemo.settings import is_public, max_download, max_evaluations
+from flowdemo.ui.work import Stopped
+
+LARGE, SMALL = 20_000_000, 2_000_000  # parameters: more are for a GPU; fewer cost what limits allow
+
+
+@lru_cache(maxsize=8)
+def small_of(name: str, revision: tuple) -> Model:
+    """A loaded model, shared and never changed; `revision` makes a new file a new entry."""
+    return checkpoints.load(name)
+
+
+@lru_cache(maxsize=1)
+def large_of(name: str, revision: tuple) -> Model:
+    """The same for one that fills the memory, on this machine's own GPU if it has one."""
+    is_own = torch.cuda.is_available() and "SPACE_ID" not in os.environ
+    return checkpoints.load(name, torch.device("cuda" if is_own else "cpu"))
+
+
+def moved_to(model: Model, device: torch.device) -> Model:
+    """The same model on another device, and its decoder with it."""
+    decoder = model.decoder and partial(checkpoints.decoder_of, model.config.decoder, device)
+    return replace(model, net=model.net.to(device), decoder=decoder)
+
+
+def load(name: str) -> Model:
+    """The model of that name as it is on disk now; ValueError if it is not here."""
+    folder = checkpoints.folders().get(name)
+    if folder is None and name in catalogue.entries():
+        raise ValueError(f"{name} is not here yet: choose it, or pull it in the Models tab")
+    weights = folder / checkpoints.WEIGHTS if folder else None
+    there = weights.stat() if weights is not None and weights.is_file() else None
+    revision = (str(folder), there.st_mtime_ns if there else None)
+    is_large = there is not None and there.st_size > 2 * LARGE
+    return large_of(name, revision) if is_large else small_of(name, revision)
+
+
+def known(name: str) -> Model:
+    """The model, or one without a network where it is still to be had from the Hub."""
+    offered = catalogue.configs()
+    if name in checkpoints.folders() or name not in offered:
+        return load(name)
+    return Model(offered[name], None)
+
+
+def configs() -> dict[str, ModelConfig]:
+    """Name -> description of every model that can be chosen, those that are here first."""
+    here = checkpoints.configs()
+    return here | {name: catalogue.configs()[name] for name in offered() if name not in here}
+
+
+def offered() -> list[str]:
+    """What the catalogue offers here: strangers get nothing that this machine could not bear."""
+    if not is_public():
+        return list(catalogue.entries())
+    latent = find_spec("diffusers") is not None
+    return [
+        name
+        for name, entry in catalogue.entries().items()
+        if entry.bytes <= max_download() and (latent or not entry.config.get("decoder"))
+    ]
+
+
+def by_data() -> dict[str, dict[str, list[str]]]:
+    """Data set -> method -> names of its models; folders that cannot be read are left out."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for name, config in configs().items():
+        found.setdefault(config.data, {}).setdefault(config.method, []).append(name)
+    order = {name: i for i, name in enumerate(DATASETS)}
+    return dict(sorted(found.items(), key=lambda item: order.get(item[0], 99)))
+
+
+def example_of(data: str) -> ModelConfig:
+    """The description of some model of a data set: its classes, and the shape of its samples."""
+    found = [config for config in configs().values() if config.data == data]
+    if not found:
+        raise ValueError(f"there is no model of '{data}' here any more")
+    return found[0]
+
+
+def label_of(name: str) -> str:
+    """A model's name, with what it takes to have it if it is not here."""
+    entry = catalogue.entries().get(name)
+    if entry is None or name in checkpoints.folders():
+        return name
+    return f"{name} \u2193 {entry.bytes / 1e6:.0f} MB"
+
+
+def fetching(names: Iterable[str], wanted: Callable[[], bool]) -> Iterator[str]:
+    """Has those models from the Hub that are not here: progress in words; `Stopped` if not wanted."""
+    for name in dict.fromkeys(names):
+        with closing(library.fetch(name)) as progress:
+            for state in progress:
+                if not wanted():
+                    raise Stopped
+                yield bar(state)
+
+
+def bar(state: Progress) -> str:
+    """Progress as HTML: words, and how much is done where that is known."""
+    words = html.escape(state.words)
+    if state.share is None:
+        return words
+    return f'{words}<progress class="fd-progress" max="1" value="{state.share:.3f}"></progress>'
+
+
+def budget(model: Model) -> int:
+    """Network evaluations that a run may take; a larger network costs more of them on the CPU."""
+    most = max_evaluations(kind_of(model))
+    if kind_of(model) == "points" or model.device.type == "cuda":
+        return most
+    return max(1, round(most * min(1.0, SMALL / size_of(model))))
+
+
+def size_of(model: Model) -> int:
+    """Its number of parameters."""
+    return sum(parameter.numel() for parameter in model.net.parameters())
+
+
+def is_large(model: Model) -> bool:
+    """Whether it is so large that it should run on a GPU."""
+    return size_of(model) > LARGE

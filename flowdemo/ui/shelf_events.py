@@ -1,0 +1,121 @@
+"""What happens in the Models tab when something is pressed or chosen."""
+
+import html
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from flowdemo import inventory
+from flowdemo.hub import Progress, Token
+from flowdemo.settings import is_public
+from flowdemo.ui import shelf, text
+from flowdemo.ui.lab_desk import Desk
+from flowdemo.ui.models import bar
+from flowdemo.ui.work import Stopped, Switch, spoken
+
+Rows = shelf.Rows
+SHOWN = 4  # table, data sets, models, card
+
+
+def show(found: Rows, data: str, name: str) -> list[Any]:
+    """Table, data sets, models to choose from, and the card of the chosen one."""
+    known = shelf.rows(found)
+    sets = shelf.data_choices(known)
+    data = data if data in dict(sets).values() else shelf.EVERY
+    there = shelf.names(known, data)
+    name = name if name in there else next(iter(there), None)
+    return [
+        shelf.table(known, data),
+        gr.update(choices=sets, value=data),
+        gr.update(choices=there, value=name),
+        shelf.card_of(name, known) if name else "",
+    ]
+
+
+def show_card(found: Rows, name: str) -> str:
+    """The card of a model."""
+    return shelf.card_of(name, shelf.rows(found))
+
+
+def have(switch: Switch, found: Rows, data: str, name: str) -> Iterator[list[Any]]:
+    """Has a model, with progress; then it is on the shelf."""
+    yield from told(shelf.pulling((name or "").strip(), switch.wanted()))
+    yield [gr.skip(), *show(found, data, (name or "").strip())]
+
+
+def look(switch: Switch, data: str, name: str, author: str) -> Iterator[list[Any]]:
+    """What somebody's namespace holds, added to the table."""
+    found: Rows = []
+    for state in watched(shelf.looking(author or "", switch.wanted())):
+        if isinstance(state, list):
+            found = state
+        else:
+            yield [state, *[gr.skip()] * SHOWN, gr.skip()]
+    yield [f"{len(found)} more found.", *show(found, data, name), found]
+
+
+def push(
+    switch: Switch, desk: Desk, name: str, repo: str, private: bool, token: Token = None
+) -> Iterator[str]:
+    """Sends a model to the Hub with this machine's own token."""
+    if is_public() and not isinstance(token, str):
+        raise gr.Error("Log in first: this app sends nothing in its own name.")
+    repo = (repo or "").strip()
+    yield from watched(shelf.pushing(desk, name or "", repo, private, token, switch.wanted()))
+
+
+def push_as_visitor(
+    switch: Switch,
+    desk: Desk,
+    name: str,
+    repo: str,
+    private: bool,
+    token: gr.OAuthToken | None,
+) -> Iterator[str]:
+    """The same with the token of the visitor who logged in."""
+    yield from push(switch, desk, name, repo, private, token.token if token else None)
+
+
+def offer_to_send(desk: Desk, name: str | None) -> Any:
+    """What may be sent now."""
+    there = shelf.sendable(desk)
+    return gr.update(choices=there, value=name if name in there else next(iter(there), None))
+
+
+def told(states: Iterator[Progress]) -> Iterator[list[Any]]:
+    """Progress as updates of the status and of nothing else."""
+    for state in watched(states):
+        yield [state, *[gr.skip()] * SHOWN]
+
+
+def watched(states: Iterator[Any]) -> Iterator[Any]:
+    """Progress as HTML, all else as it is; an error is one message, a stop ends it."""
+    with spoken():
+        try:
+            for state in states:
+                yield bar(state) if isinstance(state, Progress) else state
+        except Stopped:
+            yield text.STOPPED
+            raise gr.Error(text.STOPPED, visible=False, print_exception=False) from None
+        except (ValueError, OSError):
+            yield text.IDLE
+            raise
+
+
+def verify(name: str) -> str:
+    """What was checked of a model."""
+    with spoken():
+        return html.escape(inventory.verify(name))
+
+
+def ask_delete(name: str) -> list[Any]:
+    """The question before a model is removed."""
+    return [gr.update(visible=True), f"Remove {html.escape(name)} from this machine?"]
+
+
+def delete(found: Rows, data: str, name: str) -> list[Any]:
+    """Removes a model, and shows what is left."""
+    with spoken():
+        inventory.delete(name)
+    return [f"{html.escape(name)} is removed.", *show(found, data, ""), gr.update(visible=False)]
