@@ -168,8 +168,10 @@ def measure(row: Row, model: Model, watch: Watch = lambda rows: None) -> Row:
     """The row with straightness, distance to the reference solution and warm timing.
 
     The first two depend on the flow alone and are kept for a while, since rows share them. `rmse`
-    stays None where the reference solution cannot be had.
+    stays None where the reference solution cannot be had. Of a large network only the run is timed.
     """
+    if model.is_large:
+        return replace(row, warm_seconds=row.samples.seconds)
     asked = followed(model, row.samples)
     key = (model.name, model.revision, *map(str, asked.values()))
     straight = kept(("S", *key), lambda: straightness_of(model, row.samples, 8, watch))

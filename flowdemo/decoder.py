@@ -55,7 +55,9 @@ def load_decoder(folder: Path, device: torch.device) -> Any:
     require_diffusers()
     from diffusers import AutoencoderKL  # noqa: PLC0415  (optional, and slow to import)
 
-    vae = AutoencoderKL.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+    vae = AutoencoderKL.from_pretrained(
+        folder, use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False
+    )
     del vae.encoder
     return vae.to(device).eval().requires_grad_(False)
 

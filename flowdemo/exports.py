@@ -79,7 +79,7 @@ def scatter(
 
 def frame(samples: Samples, k: int) -> Image.Image:
     """The k-th state of the trajectory as a picture."""
-    states = samples.trajectory.states
+    states = samples.film
     if samples.images is not None:
         return image_grid(states[k])
     return scatter(states[k], samples.labels, 1.1 * states.abs().max().item())
@@ -95,8 +95,6 @@ def write_animation(samples: Samples, path: Path) -> None:
     states = len(samples.trajectory.states)
     chosen = np.unique(np.linspace(0, states - 1, min(states, FRAMES)).round().astype(int))
     pictures = [frame(samples, int(k)) for k in chosen]
-    if samples.latents is not None:  # all but the last are previews
-        pictures[-1] = image_grid(samples.images).resize(pictures[0].size)
     durations = [max(40, 2000 // len(pictures))] * (len(pictures) - 1) + [1500]
     options = {"save_all": True, "append_images": pictures[1:], "duration": durations, "loop": 0}
     if path.suffix == ".webp":

@@ -13,6 +13,7 @@ from flowdemo.guidance import guided_velocity
 from flowdemo.methods import AVERAGE, METHODS
 from flowdemo.solvers import SOLVERS, Step, average_step, fixed_step
 
+LARGE = 20_000_000  # parameters
 Label = int | list[int] | Tensor | None
 
 
@@ -42,6 +43,16 @@ class Model:
     def device(self) -> torch.device:
         """Where its weights lie."""
         return next(self.net.parameters()).device
+
+    @property
+    def size(self) -> int:
+        """Its number of parameters."""
+        return sum(parameter.numel() for parameter in self.net.parameters())
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it belongs on a GPU; of such a one nothing is measured that takes many runs."""
+        return self.size > LARGE
 
     @property
     def solvers(self) -> tuple[str, ...]:

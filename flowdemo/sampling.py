@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from flowdemo.decoder import decode, preview
@@ -18,9 +19,10 @@ from flowdemo.starts import given_noise, start
 MAX_EVALUATIONS = {"image": 400_000, "points": 20_000_000}  # network evaluations x samples
 MAX_SAMPLES = {"image": 4096, "points": 200_000}
 MAX_STATES = 25_000_000  # numbers in a kept trajectory
+PREVIEW = 4  # pixels of a film for one of a latent, whose image has 8
 TOLERANCES = (1e-6, 1e-1)
 DEFAULT_TOLERANCE = 1e-3
-ALL = "all"
+ALL, NAMED = "all", 20  # classes that a message names
 LabelChoice = int | list[int] | str | None
 
 
@@ -66,6 +68,20 @@ class Samples:
     latents: Tensor | None = None
     decoder_seconds: float = 0.0
 
+    @property
+    def film(self) -> Tensor:
+        """The states as pictures of one size (k, n, channels, height, width), or as points (k, n, 2).
+
+        Of a latent model the last one is the decoded images, shrunk, and the others are previews.
+        """
+        states = self.trajectory.states
+        if self.latents is None:
+            return states
+        height, width = states.shape[3:]
+        large = states.repeat_interleave(PREVIEW, 3).repeat_interleave(PREVIEW, 4)
+        last = F.interpolate(self.images, (PREVIEW * height, PREVIEW * width), mode="area")
+        return torch.cat([large[:-1], last[None]])
+
 
 def sample(
     model: Model,
@@ -110,7 +126,7 @@ def sample(
         states = model.unnormalise(path.states).cpu()
     seconds = time.perf_counter() - began
     return Samples(
-        **outcome(model, states, watch),
+        **outcome(model, states, lambda done: watch(counter.rows)),
         labels=labels,
         trajectory=Trajectory(path.times.float().cpu(), seen(model, states)),
         nfe=counter.rows / n,
@@ -236,7 +252,8 @@ def parse_label(text: str, classes: tuple[str, ...]) -> LabelChoice:
     labels = []
     for part in text.split(","):
         if part not in classes and not part.lstrip("-").isdigit():
-            raise ValueError(f"no class '{part}'; there are: {', '.join(classes)}, all, any")
+            some = ", ".join([*classes[:NAMED], *(["..."] if len(classes) > NAMED else [])])
+            raise ValueError(f"no class '{part}'; there are: {some}, all, any")
         labels.append(classes.index(part) if part in classes else int(part))
     return labels if len(labels) > 1 else labels[0]
 

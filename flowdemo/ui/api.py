@@ -14,7 +14,7 @@ from flowdemo.sampling import parse_label
 from flowdemo.settings import is_public, max_rows
 from flowdemo.ui import gpu, shelf
 from flowdemo.ui.events import LANE, MEASURE
-from flowdemo.ui.models import budget, is_large, load
+from flowdemo.ui.models import budget, load
 from flowdemo.ui.work import TIMED, fresh_folder, spoken, yielding
 
 
@@ -74,7 +74,7 @@ def generate(
             watch=ignore,
         )
     made = samples.settings | {"nfe": samples.nfe, "seconds": samples.seconds}
-    if not is_large(loaded):
+    if not loaded.is_large:
         made |= {"straightness": straightness_of(loaded, samples)}
     with spoken():
         return exports.export_all(samples, fresh_folder(), loaded.name), json.loads(

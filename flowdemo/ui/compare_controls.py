@@ -48,7 +48,7 @@ def build(first: Comparison, data_name: str, tab: gr.Tab) -> Controls:
     label = gr.Radio(
         label_choices(config, first.label), value=first.label, label="Class", elem_id="c-label"
     )
-    find = gr.Dropdown(label="Look a class up", allow_custom_value=True, elem_id="c-find",
+    find = gr.Dropdown(label="Look a class up", elem_id="c-find",
                        **find_choices(config, first.label))  # fmt: skip
     find.input(find_class, find, label, **QUICK)
     n = gr.Slider(1, largest(data_name), first.n, step=1, precision=0, label="Samples a row",

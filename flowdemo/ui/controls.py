@@ -143,8 +143,10 @@ def find_choices(config: ModelConfig, label: str) -> dict[str, Any]:
     }
 
 
-def find_class(name: str) -> Any:
-    """The class that was looked up among many, chosen."""
+def find_class(name: str | None) -> Any:
+    """The class that was looked up among many, chosen; nothing for a word that names none."""
+    if not name:
+        return gr.skip()
     return gr.update(choices=[ALL, name, ANY], value=name)
 
 
@@ -166,9 +168,7 @@ def build(choice: Choice) -> Controls:
     # Custom values: a fast hand may send the old choice just after the choices changed.
     model = gr.Dropdown(allow_custom_value=True, label="Checkpoint", elem_id="model", **p["model"])
     label = gr.Radio(label="Class", elem_id="label", **p["label"])
-    find = gr.Dropdown(
-        label="Look a class up", allow_custom_value=True, elem_id="find", **p["find"]
-    )
+    find = gr.Dropdown(label="Look a class up", elem_id="find", **p["find"])
     guidance = gr.Slider(label="CFG weight", step=0.1, elem_id="guidance", **p["guidance"])
     solver = gr.Dropdown(allow_custom_value=True, label="Solver", elem_id="solver", **p["solver"])
     steps = gr.Slider(1, 200, step=1, precision=0, label="Steps", elem_id="steps", **p["steps"])
@@ -211,7 +211,7 @@ def moved(old: Choice, name: str) -> Choice:
     own = (
         config.data != known(old.model).config.data
     )  # weights that suit one may not suit the other
-    same_kind = is_image(known(name)) == is_image(known(old.model))
+    same_kind = largest_of(known(name)) == largest_of(known(old.model))
     return Choice(
         name,
         n=old.n if same_kind else new.n,

@@ -24,7 +24,7 @@ from flowdemo.sampling import (
     parse_label,
 )
 from flowdemo.ui import gpu, text
-from flowdemo.ui.models import is_large, known, load
+from flowdemo.ui.models import known, load
 from flowdemo.ui.near import Near, near
 from flowdemo.ui.player import film, payload
 from flowdemo.ui.work import TIMED, in_background, yielding
@@ -81,7 +81,7 @@ def measured(samples: Samples, wanted: Wanted = lambda: True) -> Iterator[str | 
     samples are followed.
     """
     model = load(samples.settings["model"])
-    if is_large(model):
+    if model.is_large:
         return
 
     def work(watch: Callable[[int], None]) -> float:
@@ -184,7 +184,7 @@ def numbers(model: Model, samples: Samples, straight: float | None = None) -> st
 
 def pending(model: Model) -> str:
     """What stands where the straightness will: of a large network it would take minutes."""
-    return "\u2013" if is_large(model) else "…"
+    return "\u2013" if model.is_large else "…"
 
 
 def link(choice: Choice, samples: Samples) -> str:
@@ -220,6 +220,6 @@ def is_live(choice: Choice) -> bool:
     if is_adaptive(choice.solver):
         return False
     model = known(choice.model)
-    if model.net is None or model.config.decoder or is_large(model):
+    if model.net is None or model.config.decoder or model.is_large:
         return False
     return (choice.steps or 1) * evaluations_per_step(model, choice.solver, choice.guidance) <= 2

@@ -13,7 +13,7 @@ import torch
 from flowdemo.model import Model
 from flowdemo.sampling import Samples, sample
 from flowdemo.ui import text
-from flowdemo.ui.models import budget, is_large, load, moved_to
+from flowdemo.ui.models import budget, load, moved_to
 
 try:  # there on Spaces; without effect where no GPU is lent
     import spaces
@@ -43,7 +43,7 @@ def on_lent_gpu(name: str, arguments: tuple, options: dict[str, Any]) -> Samples
 
 def draw(model: Model, *arguments: Any, watch: Any, **options: Any) -> Samples:
     """`sample` where the model belongs; without a GPU to lend, on the CPU and with a note."""
-    if is_lent() and is_large(model):
+    if is_lent() and model.is_large:
         try:
             return on_lent_gpu(model.name, arguments, options)
         except gr.Error:  # the quota is used up, or no GPU is free

@@ -14,12 +14,12 @@ from flowdemo import catalogue, checkpoints, library
 from flowdemo.config import ModelConfig
 from flowdemo.data import DATASETS
 from flowdemo.hub import Progress
-from flowdemo.model import Model
+from flowdemo.model import LARGE, Model
 from flowdemo.sampling import kind_of
 from flowdemo.settings import is_public, max_download, max_evaluations
 from flowdemo.ui.work import Stopped
 
-LARGE, SMALL = 20_000_000, 2_000_000  # parameters: more are for a GPU; fewer cost what limits allow
+SMALL = 2_000_000  # parameters for which the limits are made
 
 
 @lru_cache(maxsize=8)
@@ -127,14 +127,4 @@ def budget(model: Model) -> int:
     most = max_evaluations(kind_of(model))
     if kind_of(model) == "points" or model.device.type == "cuda":
         return most
-    return max(1, round(most * min(1.0, SMALL / size_of(model))))
-
-
-def size_of(model: Model) -> int:
-    """Its number of parameters."""
-    return sum(parameter.numel() for parameter in model.net.parameters())
-
-
-def is_large(model: Model) -> bool:
-    """Whether it is so large that it should run on a GPU."""
-    return size_of(model) > LARGE
+    return max(1, round(most * min(1.0, SMALL / model.size)))

@@ -45,7 +45,7 @@ def film(
     `columns` of images a line; a caption with the colour of its method stands above; points are drawn
     within +-`extent`, else as far as the states go, over what `points.js` knows of as `layers`.
     """
-    states, times = samples.trajectory.states, samples.trajectory.times
+    states, times = samples.film, samples.trajectory.times
     frame_bytes = states[0].numel() * (1 if samples.images is not None else 2)
     most = max(2, min(MAX_FRAMES, max_bytes // frame_bytes))
     shown = np.unique(np.linspace(0, len(times) - 1, min(len(times), most)).round().astype(int))

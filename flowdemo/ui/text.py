@@ -50,8 +50,9 @@ METHOD_HINTS = {
 }
 PLAYER = both(
     "player",
-    "The same samples from noise (t = 0) to data (t = 1). Only states the solver visited are shown.",
-    "同一批样本从噪声(t = 0)到数据(t = 1);只显示求解器真正经过的状态。",
+    "The same samples from noise (t = 0) to data (t = 1). Only states the solver visited are shown; "
+    "of a model that works on latents they are previews, and the last one is decoded.",
+    "同一批样本从噪声(t = 0)到数据(t = 1);只显示求解器真正经过的状态;潜空间模型显示的是预览,最后一帧才解码。",
 )
 PLANE_IMAGES = both(
     "plane-images",
