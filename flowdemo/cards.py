@@ -9,6 +9,7 @@ from flowdemo.config import ModelConfig
 from flowdemo.data import DATASETS, title_of
 from flowdemo.methods import METHODS
 
+FLOORS = {"floor_frechet_distance", "floor_accuracy", "floor_images", "test_accuracy"}
 TAG, TASK = "flowdemo", "unconditional-image-generation"
 METRICS = {
     "class_accuracy": "class accuracy (classifier of FlowDemo)",
@@ -156,7 +157,7 @@ def w2_of(results: dict[str, Any], nfe: int) -> float:
 def scale(measured: dict[str, Any]) -> list[str]:
     """What the numbers compare to."""
     lines = [f"Straightness {measured['straightness']:.4f} at w = 1 (0 is straight)."]
-    if "floor_frechet_distance" in measured:
+    if measured.keys() >= FLOORS:
         lines.append(
             "FD is the Frechet distance to the test set in the features of the classifier in this "
             f"repository ({measured['test_accuracy']:.2%} right on the test set); it is no FID. "
@@ -164,7 +165,7 @@ def scale(measured: dict[str, Any]) -> list[str]:
             f"{measured['floor_frechet_distance']:.3f} and accuracy "
             f"{measured['floor_accuracy']:.2%}."
         )
-    if "floor_wasserstein_2" in measured:
+    if measured.keys() >= {"floor_wasserstein_2", "floor_points"}:
         lines.append(
             "W2 is the exact Wasserstein-2 distance to fresh points; two real draws of "
             f"{measured['floor_points']} points are {measured['floor_wasserstein_2']:.3f} apart."
@@ -179,8 +180,12 @@ def training(config: ModelConfig) -> str:
     cost, recipe = config.training, config.recipe
     lines = [
         "## Training\n",
-        f"{cost['images_seen']:,} samples seen in {cost['hours']:.2f} hours on "
-        f"{cost['machine']}.\n",
+        (
+            f"{cost['images_seen']:,} samples seen in {cost['hours']:.2f} hours on "
+            f"{cost['machine']}.\n"
+            if cost
+            else "What it cost is not known.\n"
+        ),
         *before(cost),
         f"```json\n{json.dumps(recipe.model_dump(mode='json', exclude_none=True), indent=1)}\n```\n",
     ]

@@ -115,6 +115,14 @@ def read_config(folder: Path) -> ModelConfig:
     if path.stat().st_size > MAX_CONFIG_BYTES:
         raise ValueError(f"{path} is larger than a {CONFIG} can be")
     config = read_model_config(path.read_text(errors="replace"), str(path))
+    check_config(config, str(path))
+    if folder.parent != store.converted():  # elsewhere it is what somebody claims
+        config = config.model_copy(update={"origin": None})
+    return config
+
+
+def check_config(config: ModelConfig, path: str) -> None:
+    """ValueError unless the data and the solver of a description are ones that are known here."""
     info, solvers = DATASETS.get(config.data), METHODS[config.method].solvers
     if info and (config.sample_shape, config.classes) != (info.shape, info.classes):
         raise ValueError(f"{path}: data: '{config.data}' has another shape or other classes")
@@ -122,7 +130,6 @@ def read_config(folder: Path) -> ModelConfig:
         raise ValueError(f"{path}: data: not one of the known sets of points")
     if config.defaults.solver not in solvers:
         raise ValueError(f"{path}: defaults.solver: must be one of {', '.join(solvers)}")
-    return config
 
 
 def checked_net(config: ModelConfig, weights: Path) -> nn.Module:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from tqdm import tqdm
 
-from flowdemo import checkpoints, cli_hub, compare, exports, inventory, library, sheets
+from flowdemo import checkpoints, cli_hub, compare, exports, inventory, library, sheets, store
 from flowdemo.evaluation import report
 from flowdemo.files import write_file
 from flowdemo.model import Model
@@ -193,10 +193,17 @@ def evaluate(
             raise ValueError(f"{loaded.name} can be measured at none of these NFE and CFG weights")
         measured[loaded.name] = report.summary(loaded) | {"rows": rows}
         if write:
-            where = Path(name) if folder else checkpoints.folder_of(name)
+            where = Path(name) if folder else writable(name)
             record(where, measured[loaded.name])
     if json_:
         write_file(json_, lambda path: path.write_text(json.dumps(measured, indent=1) + "\n"))
+
+
+def writable(name: str) -> Path:
+    """The folder of a checkpoint that may be changed; ValueError for one of the Hub's cache."""
+    if name in store.records():
+        raise ValueError(f"{name} is a commit of the Hub, which stays as it is: use --json instead")
+    return checkpoints.folder_of(name)
 
 
 def record(folder: Path, measured: dict[str, Any]) -> None:

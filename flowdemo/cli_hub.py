@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from tqdm import tqdm
 
-from flowdemo import hub, inventory, library, space
+from flowdemo import checkpoints, hub, inventory, library, space
 from flowdemo.hub import Progress
 
 Private = Annotated[bool | None, typer.Option("--private/--public", help="Of a new repository.")]
@@ -18,21 +18,21 @@ def followed(events: Iterator[Progress | Any]) -> Any:
     answer, bar = None, None
     for event in events:
         if isinstance(event, Progress):
-            bar = bar or tqdm(bar_format="{desc}", leave=False)
+            bar = tqdm(bar_format="{desc}", leave=False) if bar is None else bar
             bar.set_description_str(event.words)
         else:
             answer = event
-    if bar:
+    if bar is not None:
         bar.close()
     return answer
 
 
 def pull(repo: Annotated[str, typer.Argument(help="NAME/MODEL[@REVISION] or a name.")]) -> None:
     """Has a model from the Hub, into the cache."""
-    if "/" in repo:  # a branch may have moved on since the last time
-        followed(library.fetch_checkpoint(repo))
-    else:
-        followed(library.fetch(repo))
+    followed(library.fetch(repo, again=True))  # a branch may have moved on since the last time
+    row = inventory.described(repo, checkpoints.folder_of(repo))
+    if row["repo"]:
+        print(f"{row['repo']}@{row['revision']}")
     print(inventory.verify(repo))
 
 
@@ -53,11 +53,16 @@ def push(
 
 def deploy(
     repo: Annotated[str, typer.Argument(metavar="SPACE", help="NAME/SPACE")],
-    hardware: Annotated[str, typer.Option(help="cpu-basic, zero-a10g, t4-small, ...")] = "",
+    hardware: Annotated[
+        str, typer.Option(help="cpu-basic, zero-a10g, t4-small, ...; default: what it has")
+    ] = "",
     private: Private = None,
     dry_run: DryRun = False,
 ) -> None:
     """Creates or updates a Space with this app and the weights that ship with it."""
+    hub.check_target(repo)
+    if not hardware and not dry_run:  # the packages follow what the Space runs on
+        hardware = followed(hub.hardware_of(repo))["hardware"] or ""
     with space.parcel(hardware) as folder:
         if dry_run:
             listed(space.sizes(folder), repo)

@@ -7,21 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import from_json
 
-from flowdemo.recipe import (
-    MAX_STEPS,
-    MethodName,
-    Name,
-    NetConfig,
-    PathName,
-    Recipe,
-    Share,
-    Strict,
-    Weight,
-    check_guidance,
-    check_net,
-)
+from flowdemo.recipe import MAX_STEPS, MethodName, Name, PathName, Recipe, Weight, check_guidance
+from flowdemo.sizes import NetConfig, Share, Strict, check_net
 
-SCHEMA = 2
+SCHEMA, MAX_SIDE = 2, 256
+MACHINE = r"^[\w .,()@/+-]*$"
 HEX_40, HEX_64 = r"^[0-9a-f]{40}$", r"^[0-9a-f]{64}$"
 
 
@@ -38,7 +28,7 @@ class Measured(Strict):
 
     nfe: int = Field(ge=1)
     guidance: Weight
-    solver: str
+    solver: str = Field(pattern=r"^[a-z0-9_]{1,40}$")
     steps: int = Field(ge=1)
     n: int = Field(ge=1)
     class_accuracy: Share | None = None
@@ -60,7 +50,7 @@ class Cost(Strict):
 
     images_seen: int = Field(ge=0)
     hours: float = Field(ge=0)
-    machine: str = Field(max_length=200)
+    machine: str = Field(pattern=MACHINE, max_length=200)  # it stands on the card
     chain: "dict[Name, Cost]" = {}
 
 
@@ -96,7 +86,7 @@ class ModelConfig(Strict):
     name: Name
     method: MethodName
     data: Name
-    shape: tuple[Annotated[int, Field(ge=1, le=256)], ...] = Field(min_length=1, max_length=3)
+    shape: tuple[Annotated[int, Field(ge=1, le=MAX_SIDE)], ...] = Field(min_length=1, max_length=3)
     classes: tuple[Annotated[str, Field(max_length=60)], ...] = Field(min_length=1, max_length=1000)
     mean: tuple[float, ...]
     std: tuple[Annotated[float, Field(gt=0)], ...]
@@ -145,6 +135,8 @@ class ModelConfig(Strict):
 def from_version_1(content: dict[str, Any]) -> dict[str, Any]:
     """Version 1 had one mean and one standard deviation for all channels."""
     channels = content["shape"][0]
+    if channels not in range(1, MAX_SIDE + 1):  # before so many numbers are made
+        raise ValueError("shape")
     spread = {key: [content.get(key, 0.5)] * channels for key in ("mean", "std")}
     return content | spread | {"schema_version": 2}
 

@@ -12,7 +12,7 @@ from flowdemo.ideal import mixture_log_density, mixture_velocity
 from flowdemo.model import Model
 from flowdemo.noise import generator
 from flowdemo.paths import PATHS
-from flowdemo.recipe import Strict
+from flowdemo.sizes import Strict
 from flowdemo.solvers import SOLVERS
 
 ROWS, SEED = 2000, 7_000_000  # of the finite set that stands for a distribution

@@ -14,10 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-WORKER = Path(__file__).with_name("hub_worker.py")
+from flowdemo import store
+
+# A folder of its own, so that no module of this package hides one that the worker imports.
+WORKER = Path(__file__).with_name("hub_worker")
 REPO = r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*"
 REVISION = r"[A-Za-z0-9][\w./-]{0,99}"
 PATTERNS = ["config.json", "model.safetensors", "README.md"]
+SLOWEST = 100_000  # bytes a second that an upload is given time for
 QUIET_SECONDS, TICK = 20.0, 1.0  # a transfer that stands still this long is given up
 Token = str | bool | None  # None: this machine's own; False: none
 
@@ -58,7 +62,10 @@ def pull(
     patterns = patterns or PATTERNS
     job = {"job": "pull", "repo": repo, "revision": revision, "patterns": patterns, "token": token}
     job |= {"max_bytes": max_bytes, "required": patterns[:2]}
-    yield from ask(job, f"Asking the Hub for {spec}", quiet)
+    try:
+        yield from ask(job, f"Asking the Hub for {spec}", quiet)
+    finally:
+        store.sweep_parts(repo)
 
 
 def push(
@@ -70,16 +77,31 @@ def push(
     hardware: str | None = None,
     message: str = "Upload by FlowDemo",
     token: Token = None,
-    quiet: float = 600.0,
+    quiet: float = QUIET_SECONDS,
 ) -> Iterator[Progress | dict[str, Any]]:
     """Progress, then url, revision and whether anything changed: the same files make no commit.
 
     `kind` is "model" or "space"; `private` None leaves it as it is, or public if it is new.
     """
-    parse_repo(repo)
+    check_target(repo)
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     job = {"job": "push", "repo": repo, "folder": str(folder), "kind": kind, "private": private}
     job |= {"hardware": hardware, "message": message, "token": token}
-    yield from ask(job, f"Sending {folder.name} to {repo}", quiet)
+    # The client does not say how far it is; a slow line needs its time.
+    yield from ask(job, f"Sending {folder.name} to {repo}", quiet, quiet + size / SLOWEST)
+
+
+def hardware_of(repo: str) -> Iterator[Progress | dict[str, Any]]:
+    """Progress, then `hardware`: that of a Space, None if there is none."""
+    check_target(repo)
+    job = {"job": "present", "repo": repo, "token": None}
+    yield from ask(job, f"Asking the Hub for {repo}", QUIET_SECONDS)
+
+
+def check_target(repo: str) -> None:
+    """ValueError unless this is where something can be sent: NAME/MODEL without a revision."""
+    if parse_repo(repo)[1] != "main" or "@" in repo:
+        raise ValueError(f"'{repo}' is nothing to send to: write name/model")
 
 
 def sent(answer: dict[str, Any]) -> str:
@@ -97,16 +119,25 @@ def find(author: str, most: int = 50, token: Token = None) -> Iterator[Progress 
     yield from ask(job, f"Asking the Hub for the checkpoints of {author}", QUIET_SECONDS)
 
 
-def ask(job: dict[str, Any], words: str, quiet: float) -> Iterator[Progress | dict[str, Any]]:
+def ask(
+    job: dict[str, Any], words: str, quiet: float, later: float | None = None
+) -> Iterator[Progress | dict[str, Any]]:
     """Runs a job of the worker: progress at least every second, then its answer.
 
-    A worker that is silent for `quiet` seconds is ended, as it is when this iterator is closed.
+    A worker that is silent for `quiet` seconds (`later`, once the Hub has answered) is ended, as it is
+    when this iterator is closed.
     """
     yield Progress(f"{words} ...")
     with tempfile.TemporaryFile("w+") as complaints:
         process = started(job, complaints)
         try:
-            yield from answers(process, words, quiet)
+            yield from answers(process, words, quiet, later or quiet)
+        except EOFError:
+            complaints.seek(0)
+            last = complaints.read().strip().split("\n")[-1]
+            raise HubError(
+                f"the Hub's client ended without an answer: {last or 'try again'}"
+            ) from None
         finally:
             process.kill()
             process.wait()
@@ -125,9 +156,9 @@ def started(job: dict[str, Any], complaints: IO[str]) -> subprocess.Popen:
 
 
 def answers(
-    process: subprocess.Popen, words: str, quiet: float
+    process: subprocess.Popen, words: str, quiet: float, later: float
 ) -> Iterator[Progress | dict[str, Any]]:
-    """The events of a worker as progress, then its answer. HubError where it has none."""
+    """The events of a worker as progress, then its answer. HubError says what went wrong."""
     lines: queue.Queue[str] = queue.Queue()
     threading.Thread(target=read, args=(process.stdout, lines), daemon=True).start()
     heard, total = time.monotonic(), 0
@@ -144,14 +175,15 @@ def answers(
             yield Progress(f"{words}: waiting for its answer, {silent:.0f} s ...")
             continue
         if not line:
-            raise HubError("the connection to the Hub ended without an answer: try again")
+            raise EOFError
         heard, event = time.monotonic(), json.loads(line)
         if "error" in event:
             raise HubError(event["error"])
         if "done" in event:
             yield event["done"]
             return
-        total = event.get("found", {}).get("bytes", total)
+        if "found" in event:
+            quiet, total = later, event["found"].get("bytes", 0)
         yield told(words, event.get("bytes", 0), total)
 
 

@@ -3,21 +3,22 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from flowdemo import catalogue, checkpoints, hub, store
 from flowdemo.cards import card
 from flowdemo.catalogue import Entry
-from flowdemo.config import ModelConfig
+from flowdemo.config import ModelConfig, read_model_config
 from flowdemo.data import DATASETS
 from flowdemo.hub import Progress
-from flowdemo.library import token_for_strangers
 from flowdemo.methods import METHODS
 from flowdemo.model import Model
+from flowdemo.settings import is_public, namespace
 
 SHIPPED, TRAINED, CACHED, ON_THE_HUB = "shipped", "trained here", "cached", "on the Hub"
+OFFERED: dict[str, ModelConfig] = {}  # what was found on the Hub: every tab offers it
 NUMBERS = {
     "class_accuracy": "accuracy {:.1%}",
     "frechet_distance": "FD {:.3f}",
@@ -49,7 +50,7 @@ def described(name: str, folder: Path) -> dict[str, Any]:
     try:
         config = checkpoints.read_config(folder)
     except ValueError as error:
-        return row | {"error": str(error)}
+        return row | {"error": str(error).replace(str(folder), name)}
     weights, origin = folder / checkpoints.WEIGHTS, config.origin
     record = store.records().get(name, {})
     return row | {
@@ -57,8 +58,8 @@ def described(name: str, folder: Path) -> dict[str, Any]:
         "method": config.method,
         "license": config.license,
         "bytes": weights.stat().st_size if weights.is_file() else None,
-        "repo": origin.repo if origin else record.get("repo"),
-        "revision": origin.revision if origin else record.get("revision"),
+        "repo": record.get("repo") or (origin.repo if origin else None),
+        "revision": record.get("revision") or (origin.revision if origin else None),
         "offers": offers(config),
         "results": config.results,
     }
@@ -94,13 +95,27 @@ def said(guidance: tuple[float, float], solver: str, steps: int) -> str:
 def look(author: str | None) -> Iterator[Progress | list[dict[str, Any]]]:
     """Progress, then descriptions of the checkpoints in a namespace of the Hub that are not here."""
     if author is None:
-        raise ValueError("set FLOWDEMO_HUB_NAMESPACE to the namespace that is to be looked at")
-    for event in hub.find(author, token=token_for_strangers()):
+        raise ValueError("name whose checkpoints to look for, or set FLOWDEMO_HUB_NAMESPACE")
+    for event in hub.find(author, token=False if is_public() else None):
         if isinstance(event, Progress):
             yield event
         else:
             here = checkpoints.folders()
-            yield [found(row) for row in event["models"] if row["repo"] not in here]
+            rows = [row for row in event["models"] if row["repo"] not in here]
+            if not is_public() or author == namespace():
+                OFFERED.update(readable(rows))
+            yield [found(row) for row in rows]
+
+
+def readable(rows: list[dict[str, Any]]) -> dict[str, ModelConfig]:
+    """Name -> description of the repositories whose description can be read."""
+    configs = {}
+    for row in rows:
+        with suppress(ValueError):
+            config = read_model_config(row["config"] or "", row["repo"])
+            checkpoints.check_config(config, row["repo"])
+            configs[row["repo"]] = config
+    return configs
 
 
 def found(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Having a model: from here, or from the Hub, checked and if need be converted."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from flowdemo.decoder import DECODERS, require_diffusers
 from flowdemo.hub import HubError, Progress
 from flowdemo.model import Model
 from flowdemo.nets import build_net
-from flowdemo.settings import is_public, max_download, max_store
+from flowdemo.settings import is_public, max_download, max_entry, max_store
 
+MIN_ROOM = 10_000_000  # bytes
 PICKLE_TORCH = (2, 10)  # older ones read more than tensors from a hostile file (CVE-2026-24747)
 
 
@@ -26,98 +27,86 @@ def load(name: str, device: torch.device | None = None) -> Model:
     return checkpoints.load(name, device)
 
 
-def is_here(name: str) -> bool:
-    """Whether it can be loaded without the Hub."""
-    return name in checkpoints.folders() and all(map(decoder_folder, decoders_of(name)))
-
-
 def decoders_of(name: str) -> list[str]:
     """The decoder that a model which is here needs, if any."""
-    config = checkpoints.read_config(checkpoints.folders()[name])
+    config = checkpoints.read_config(checkpoints.folder_of(name))
     return [config.decoder] if config.decoder else []
 
 
-def fetch(name: str) -> Iterator[Progress]:
+def fetch(name: str, again: bool = False) -> Iterator[Progress]:
     """Has a model from the Hub if it is not here; nothing is asked or said for one that is.
 
-    A string is a known name or a repository id, never a folder. ValueError if it is neither, or says
-    what went wrong.
+    A string is a known name or a repository id, never a folder. `again` asks the Hub for a repository
+    that is here, too: a branch may have moved on. ValueError says what went wrong.
     """
-    if name not in checkpoints.folders():
-        if name in catalogue.entries():
-            yield from fetch_entry(catalogue.entries()[name])
-        elif "/" in name:
-            yield from fetch_checkpoint(name)
-        else:
-            checkpoints.folder_of(name)  # says what there is
+    is_here = name in checkpoints.folders()
+    if "/" in name and (again or not is_here):
+        yield from fetch_checkpoint(name)
+    elif not is_here and name in catalogue.entries():
+        yield from fetch_entry(catalogue.entries()[name])
     for decoder in decoders_of(name):
-        if decoder_folder(decoder) is None:
+        if decoder not in store.records("decoders"):
             yield from fetch_decoder(decoder)
 
 
-def decoder_folder(name: str) -> Path | None:
-    """Where a decoder lies, or None."""
-    record = store.records("decoders").get(name)
-    return Path(record["folder"]) if record else None
+def had(
+    spec: str, max_bytes: int, patterns: list[str] | None = None
+) -> Generator[Progress, None, dict[str, Any]]:
+    """Pulls files of a repository, with progress; what is returned is the answer.
+
+    Strangers get what anybody may have, and no more than there is room for.
+    """
+    token = None
+    if is_public():
+        token, max_bytes = False, min(max_bytes, max_store() - store.taken())
+        if max_bytes < MIN_ROOM:
+            raise HubError("this app keeps as much from the Hub as it may; run a copy of your own")
+    for event in hub.pull(spec, max_bytes, patterns, token=token):
+        if isinstance(event, Progress):
+            yield event
+        else:
+            answer = event
+    return answer
+
+
+def fetch_checkpoint(spec: str) -> Iterator[Progress]:
+    """Pulls a repository in FlowDemo's format and notes it, if it is one; else nothing stays."""
+    answer = yield from had(spec, max_download())
+    folder = Path(answer["folder"])
+    yield Progress("Checking what arrived ...")
+    try:
+        checkpoints.load_folder(folder, name=spec)
+    except ValueError as error:
+        store.discard(folder)
+        raise HubError(str(error).replace(str(folder), spec)) from error
+    store.remember(spec, answer)
 
 
 def fetch_decoder(name: str) -> Iterator[Progress]:
     """Pulls a decoder and checks that it is the one that is meant."""
     require_diffusers()
-    decoder, answer = DECODERS[name], {}
+    decoder = DECODERS[name]
     spec, files = f"{decoder.repo}@{decoder.revision}", ["config.json", decoder.file]
-    for event in hub.pull(spec, 2 * decoder.bytes, files, token=token_for_strangers()):
-        if isinstance(event, Progress):
-            yield event
-        else:
-            answer = event
-    if checkpoints.sha256_of(Path(answer["folder"]) / decoder.file) != decoder.sha256:
+    answer = yield from had(spec, 2 * decoder.bytes, files)
+    file = Path(answer["folder"]) / decoder.file
+    if checkpoints.sha256_of(file) != decoder.sha256:
+        store.drop(file)
         raise HubError(f"{decoder.file} of {decoder.repo} is not the file that is known")
     store.remember(name, answer, "decoders")
 
 
-def fetch_checkpoint(spec: str) -> Iterator[Progress]:
-    """Pulls a repository in FlowDemo's format and notes it, if it is one."""
-    answer: dict[str, Any] = {}
-    for event in hub.pull(spec, max_download(), token=token_for_strangers()):
-        if isinstance(event, Progress):
-            yield event
-        else:
-            answer = event
-    folder = Path(answer["folder"])
-    yield Progress("Checking what arrived ...")
-    checkpoints.load_folder(folder, name=spec)
-    check_room(folder)
-    store.remember(spec, answer)
-
-
-def token_for_strangers() -> hub.Token:
-    """Strangers must not read what only the owner of this machine may."""
-    return False if is_public() else None
-
-
-def check_room(folder: Path) -> None:
-    """ValueError if strangers have pulled as much as they may."""
-    folders = {Path(record["folder"]) for record in store.records().values()} | {folder}
-    taken = sum(file.stat().st_size for each in folders for file in each.rglob("*"))
-    if taken > max_store():
-        raise HubError("this app already keeps as much from the Hub as it may; run your own copy")
-
-
 def fetch_entry(entry: Entry) -> Iterator[Progress]:
-    """Pulls a file of the catalogue, checks it, and converts it once into a checkpoint."""
+    """Pulls a file of the catalogue, checks it, and converts it once; the file itself goes then."""
     if entry.config.get("decoder"):
         require_diffusers()
     require_torch()
-    answer: dict[str, Any] = {}
-    limit = min(max_download(), 2 * entry.bytes)
-    for event in hub.pull(entry.spec, limit, [entry.file], token=token_for_strangers()):
-        if isinstance(event, Progress):
-            yield event
-        else:
-            answer = event
+    answer = yield from had(entry.spec, min(max_entry(), 2 * entry.bytes), [entry.file])
+    file = Path(answer["folder"]) / entry.file
     yield Progress(f"Converting {entry.file} ...")
-    convert(entry, Path(answer["folder"]) / entry.file, answer["revision"])
+    try:
+        convert(entry, file, answer["revision"])
+    finally:
+        store.drop(file)
 
 
 def require_torch() -> None:

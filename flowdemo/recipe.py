@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from flowdemo.couplings import COUPLINGS
 from flowdemo.paths import PATHS
+from flowdemo.sizes import NetConfig, Share, Strict
 from flowdemo.solvers import SOLVERS
 from flowdemo.times import TIMES
 
@@ -31,115 +32,8 @@ TimesName = Annotated[str, one_of(TIMES)]
 CouplingName = Annotated[str, one_of(COUPLINGS)]
 FIXED = {name: solver for name, solver in SOLVERS.items() if not solver.adaptive}
 FixedSolverName = Annotated[str, one_of(FIXED)]
-Share = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0, le=20)]
 MAX_STEPS = 1000
-MAX_ATTENTION = 1024  # pixels at the level that has attention
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class UNetConfig(Strict):
-    """Sizes of `nets.unet.UNet`, bounded so that a hostile file cannot ask for the whole memory."""
-
-    kind: Literal["unet"] = "unet"
-    widths: tuple[Annotated[int, Field(ge=8, le=512, multiple_of=8)], ...] = Field(
-        min_length=1, max_length=5
-    )
-    blocks: int = Field(1, ge=1, le=4)
-    dim: int = Field(128, ge=8, le=1024)
-    patch: Literal[1, 2, 4] = 1
-    heads: Literal[1, 2, 4, 8] = 4
-    end_time: bool = False
-    guidance: bool = False
-
-
-class MLPConfig(Strict):
-    """Sizes of `nets.mlp.MLP`."""
-
-    kind: Literal["mlp"] = "mlp"
-    width: int = Field(128, ge=8, le=1024)
-    depth: int = Field(3, ge=1, le=16)
-    end_time: bool = False
-    guidance: bool = False
-
-
-class TransformerConfig(Strict):
-    """Sizes of a transformer over patches of 2 x 2."""
-
-    dim: int = Field(ge=32, le=2048)
-    depth: int = Field(ge=1, le=64)
-    heads: int = Field(ge=1, le=32)
-
-    @model_validator(mode="after")
-    def _even_heads(self) -> "TransformerConfig":
-        if self.dim % (2 * self.heads):
-            raise ValueError("'dim' must be divisible by twice the number of heads")
-        return self
-
-
-class YarrConfig(TransformerConfig):
-    """Sizes of `nets.yarr.YarrDiT`."""
-
-    kind: Literal["yarr"] = "yarr"
-    end_time: Literal[False] = False
-    guidance: Literal[False] = False
-
-    @model_validator(mode="after")
-    def _groups(self) -> "YarrConfig":
-        if self.dim % 64:
-            raise ValueError("the 'dim' of a 'yarr' must be divisible by 64")
-        return self
-
-
-class SiTConfig(TransformerConfig):
-    """Sizes of `nets.sit.SiT`."""
-
-    kind: Literal["sit"] = "sit"
-    end_time: Literal[False] = False
-    guidance: Literal[False] = False
-
-    @model_validator(mode="after")
-    def _positions(self) -> "SiTConfig":
-        if self.dim % 4:
-            raise ValueError("the 'dim' of a 'sit' must be divisible by 4")
-        return self
-
-
-class IMFConfig(TransformerConfig):
-    """Sizes of `nets.imf.IMF`; `interval` is the time [low, high] in which guidance is on."""
-
-    kind: Literal["imf"] = "imf"
-    interval: tuple[Share, Share] = (0.0, 1.0)
-    end_time: Literal[True] = True
-    guidance: Literal[True] = True
-
-
-NetConfig = Annotated[
-    UNetConfig | MLPConfig | YarrConfig | SiTConfig | IMFConfig, Field(discriminator="kind")
-]
-
-
-def check_net(net: Any, shape: tuple[int, ...]) -> None:
-    """ValueError unless the network works on samples of that shape, within bounded memory."""
-    if isinstance(net, MLPConfig):
-        if shape != (2,):
-            raise ValueError("an 'mlp' works on points of shape [2]")
-        return
-    if not isinstance(net, UNetConfig | TransformerConfig):
-        return
-    if len(shape) != 3:
-        raise ValueError(f"a '{net.kind}' works on images of shape [channels, height, width]")
-    is_unet = isinstance(net, UNetConfig)
-    grain = net.patch * 2 ** (len(net.widths) - 1) if is_unet else 2
-    if shape[1] % grain or shape[2] % grain:
-        raise ValueError(f"height and width must be divisible by {grain} for this '{net.kind}'")
-    if shape[1] * shape[2] > MAX_ATTENTION * grain**2:
-        raise ValueError(f"the coarsest level must have at most {MAX_ATTENTION} pixels")
-    if not is_unet and shape[1] != shape[2]:
-        raise ValueError(f"a '{net.kind}' works on square images")
 
 
 class Pairs(Strict):

@@ -21,14 +21,26 @@ def max_evaluations(kind: str) -> int:
     return public if is_public() else local
 
 
+def is_lent() -> bool:
+    """Whether this is a Space whose GPU is lent by the call (ZeroGPU)."""
+    return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "true", "on", "t")
+
+
 def max_download() -> int:
     """Bytes of a repository that may be had from the Hub."""
     return 300_000_000 if is_public() else 4_000_000_000
 
 
+def max_entry() -> int:
+    """The same for the catalogue, whose largest networks are for a GPU."""
+    return 4_000_000_000 if is_lent() else max_download()
+
+
 def max_store() -> int:
-    """Bytes that all repositories in FlowDemo's format may take together."""
-    return 3_000_000_000 if is_public() else 10**15
+    """Bytes that the whole cache may take before strangers can add nothing more."""
+    if not is_public():
+        return 10**15
+    return 20_000_000_000 if is_lent() else 3_000_000_000
 
 
 def namespace() -> str | None:

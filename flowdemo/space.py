@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from huggingface_hub import SpaceHardware
+
 ROOT = Path(__file__).parent.parent
 CPU_TORCH = "--extra-index-url https://download.pytorch.org/whl/cpu"  # a tenth of the size
 ZERO_TORCH = "torch>=2.8,<=2.11.0"  # what ZeroGPU supports
@@ -17,6 +19,8 @@ LEFT_OUT = ("__pycache__", "*.pyc", ".*")
 @contextmanager
 def parcel(hardware: str = "") -> Iterator[Path]:
     """A folder with the files of the Space, while the context lasts. ValueError outside a checkout."""
+    if hardware and hardware not in list(SpaceHardware):
+        raise ValueError(f"'{hardware}' is none of {', '.join(SpaceHardware)}")
     if not (ROOT / "app.py").is_file():
         raise ValueError(
             "deploy works from a checkout of FlowDemo: app.py is not beside the package"

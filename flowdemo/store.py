@@ -2,9 +2,9 @@
 
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from huggingface_hub import scan_cache_dir
 
@@ -24,7 +24,7 @@ def remember(name: str, answer: dict[str, Any], kind: str = "pulled") -> None:
 
 
 def record_of(name: str, kind: str = "pulled") -> Path:
-    return root() / kind / f"{name.replace('/', '--')}.json"
+    return root() / kind / f"{quote(name, safe='')}.json"
 
 
 def records(kind: str = "pulled") -> dict[str, dict[str, Any]]:
@@ -49,16 +49,28 @@ def forget(name: str) -> None:
     """Removes a pulled repository from the cache, unless another name stands for the same commit."""
     record = records()[name]
     record_of(name).unlink()
-    if any(other["revision"] == record["revision"] for other in records().values()):
-        return
-    scan_cache_dir(cache_of(Path(record["folder"]))).delete_revisions(record["revision"]).execute()
+    discard(Path(record["folder"]))
 
 
-def cache_of(snapshot: Path) -> Path:
-    """The cache that holds a snapshot: CACHE/models--NAME/snapshots/REVISION."""
-    return snapshot.parents[2]
+def discard(snapshot: Path) -> None:
+    """Removes a commit from the cache, CACHE/models--NAME/snapshots/COMMIT, if no record names it."""
+    if not any(Path(record["folder"]) == snapshot for record in records().values()):
+        scan_cache_dir(snapshot.parents[2]).delete_revisions(snapshot.name).execute()
 
 
-def forget_converted(name: str) -> None:
-    """Removes a converted checkpoint."""
-    shutil.rmtree(converted() / name)
+def drop(file: Path) -> None:
+    """Removes one file of a commit, and its content."""
+    file.resolve().unlink(missing_ok=True)
+    file.unlink(missing_ok=True)
+
+
+def sweep_parts(repo: str) -> None:
+    """Removes what there is of a download that was given up: the client does not go on with it."""
+    for part in root().parent.glob(f"hub/models--{repo.replace('/', '--')}/blobs/*.incomplete"):
+        part.unlink(missing_ok=True)
+
+
+def taken() -> int:
+    """Bytes of all that lies in the Hub's cache and here."""
+    files = (file for file in root().parent.rglob("*") if not file.is_symlink())
+    return sum(file.stat().st_size for file in files if file.is_file())

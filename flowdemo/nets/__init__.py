@@ -7,7 +7,7 @@ from flowdemo.nets.mlp import MLP
 from flowdemo.nets.sit import SiT
 from flowdemo.nets.unet import UNet
 from flowdemo.nets.yarr import YarrDiT
-from flowdemo.recipe import NetConfig, TransformerConfig
+from flowdemo.sizes import NetConfig, TransformerConfig
 
 NETS: dict[str, type[nn.Module]] = {
     "unet": UNet, "mlp": MLP, "yarr": YarrDiT, "sit": SiT, "imf": IMF,

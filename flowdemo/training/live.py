@@ -12,7 +12,8 @@ from flowdemo.data import dataset
 from flowdemo.methods import METHODS
 from flowdemo.model import Model
 from flowdemo.paths import PATHS
-from flowdemo.recipe import MeanFlowOptions, MLPConfig, Pairs, Recipe
+from flowdemo.recipe import MeanFlowOptions, Pairs, Recipe
+from flowdemo.sizes import MLPConfig
 from flowdemo.times import TIMES
 from flowdemo.training.pairs import SHARD, pairs_from
 from flowdemo.training.run import PairsProgress, check_teacher, finished, prepare

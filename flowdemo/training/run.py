@@ -95,6 +95,9 @@ def check_teacher(recipe: Recipe, teacher: Model | None) -> None:
     own, (low, high) = teacher.config, teacher.config.guidance
     if own.data != recipe.data:
         raise ValueError(f"{teacher.name} makes {own.data}, not {recipe.data}")
+    info = dataset(recipe.data)
+    if (own.shape, own.mean, own.std) != (info.shape, *info.normalisation.values()):
+        raise ValueError(f"{teacher.name} works on samples of another shape or scale")
     if (own.path, own.sigma_min) != (recipe.path, recipe.sigma_min):
         raise ValueError(f"{teacher.name} has another path than {recipe.name}")
     if not low <= recipe.guidance[0] <= recipe.guidance[1] <= high:
@@ -179,11 +182,11 @@ def defaults_of(recipe: Recipe) -> Defaults:
 def machine(device: torch.device) -> str:
     """What trained it, in words."""
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+        return re.sub(r"[^\w .,()@/+-]", " ", torch.cuda.get_device_name(device))
     info = Path("/proc/cpuinfo")
     names = re.findall(r"model name\s*: (.*)", info.read_text()) if info.is_file() else []
     name = names[0] if names else platform.processor() or "CPU"
-    return f"{name}, {torch.get_num_threads()} thread(s)"
+    return re.sub(r"[^\w .,()@/+-]", " ", f"{name}, {torch.get_num_threads()} thread(s)")
 
 
 def write_log(path: Path, progress: Progress) -> None:

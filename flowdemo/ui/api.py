@@ -6,8 +6,8 @@ from typing import Any
 
 import gradio as gr
 
+from flowdemo import checkpoints, exports, inventory, library, sheets
 from flowdemo import compare as engine
-from flowdemo import exports, inventory, library, sheets
 from flowdemo.evaluation.report import straightness_of
 from flowdemo.model import Model
 from flowdemo.sampling import parse_label
@@ -60,9 +60,9 @@ def generate(
 
     An empty solver, 0 steps and tolerance 0 mean the model's own defaults.
     """
-    with spoken(), TIMED:
+    with spoken():
         loaded = have(model)
-        samples = gpu.draw(
+        samples, note = gpu.draw(
             loaded,
             int(n or 0),
             parse_label(label or "any", loaded.config.classes),
@@ -74,6 +74,7 @@ def generate(
             watch=ignore,
         )
     made = samples.settings | {"nfe": samples.nfe, "seconds": samples.seconds}
+    made |= {"note": note} if note else {}
     if not loaded.is_large:
         made |= {"straightness": straightness_of(loaded, samples)}
     with spoken():
@@ -122,6 +123,7 @@ def ignore(done: int) -> None:
 
 def have(name: str) -> Model:
     """The model of that name; at home it is had from the Hub, strangers ask for that by `/pull`."""
+    name = name or ""
     if not is_public():
         for _ in library.fetch(name):
             pass
@@ -131,12 +133,12 @@ def have(name: str) -> Model:
 def pull(repo: str) -> dict[str, Any]:
     """Has a model from the Hub: a name of `/models`, or name/model[@commit]. Returns what it is."""
     with spoken():
-        for _ in shelf.pulling(repo, lambda: True):
+        for _ in shelf.pulling(repo or "", lambda: True):
             pass
-        (row,) = (row for row in inventory.descriptions() if row["name"] == repo.strip())
-        return json.loads(json.dumps(row))
+        name = repo.strip()
+        return json.loads(json.dumps(inventory.described(name, checkpoints.folder_of(name))))
 
 
 def models() -> list[dict[str, Any]]:
     """Every model that can be had: name, data set, method, where it is, measured numbers."""
-    return inventory.descriptions()
+    return shelf.rows()

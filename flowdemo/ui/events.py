@@ -78,7 +78,7 @@ def fetch(switch: Switch, names: Iterable[str]) -> Iterator[Any]:
 
 def other_weights(old: str | None, new: str) -> str:
     """What a link says that was made with other weights than there are now; else nothing."""
-    if old in (None, new):
+    if not new or old in (None, new):  # of one that is still to be had nothing is known
         return ""
     return text.OTHER_WEIGHTS.format(old=html.escape(old), new=new)
 

@@ -27,7 +27,7 @@ from flowdemo.ui import gpu, text
 from flowdemo.ui.models import known, load
 from flowdemo.ui.near import Near, near
 from flowdemo.ui.player import film, payload
-from flowdemo.ui.work import TIMED, in_background, yielding
+from flowdemo.ui.work import in_background, yielding
 
 ANY, ALL = "any", "all"
 Wanted = Callable[[], bool]
@@ -60,6 +60,7 @@ class View:
     link: str
     caption: str
     near: Near | None
+    note: str = ""
 
 
 def run(choice: Choice, wanted: Wanted = lambda: True) -> Iterator[str | View]:
@@ -71,7 +72,7 @@ def run(choice: Choice, wanted: Wanted = lambda: True) -> Iterator[str | View]:
     for progress in in_background(partial(draw, model, choice), wanted):
         if isinstance(progress, int):
             yield f"{progress // choice.n} evaluations done ..."
-    yield view_of(model, choice, progress)
+    yield view_of(model, choice, *progress)
 
 
 def measured(samples: Samples, wanted: Wanted = lambda: True) -> Iterator[str | None]:
@@ -91,24 +92,23 @@ def measured(samples: Samples, wanted: Wanted = lambda: True) -> Iterator[str | 
         yield None if isinstance(straight, int) else numbers(model, samples, straight)
 
 
-def draw(model: Model, choice: Choice, watch: Any) -> Samples:
-    """The samples of a choice."""
+def draw(model: Model, choice: Choice, watch: Any) -> tuple[Samples, str]:
+    """The samples of a choice, and what is to be said of where they were made."""
     adaptive = is_adaptive(choice.solver)
-    with TIMED:
-        return gpu.draw(
-            model,
-            choice.n,
-            parse_label(choice.label, model.config.classes),
-            choice.guidance,
-            choice.solver,
-            None if adaptive else choice.steps,
-            choice.seed,
-            tolerance=choice.tolerance if adaptive else None,
-            watch=watch,
-        )
+    return gpu.draw(
+        model,
+        choice.n,
+        parse_label(choice.label, model.config.classes),
+        choice.guidance,
+        choice.solver,
+        None if adaptive else choice.steps,
+        choice.seed,
+        tolerance=choice.tolerance if adaptive else None,
+        watch=watch,
+    )
 
 
-def view_of(model: Model, choice: Choice, samples: Samples) -> View:
+def view_of(model: Model, choice: Choice, samples: Samples, note: str = "") -> View:
     """Pictures, plots and numbers of a run."""
     return View(
         samples=samples,
@@ -124,6 +124,7 @@ def view_of(model: Model, choice: Choice, samples: Samples) -> View:
         link=link(choice, samples),
         caption=caption_of(model),
         near=near(model, samples),
+        note=note,
     )
 
 
@@ -212,6 +213,9 @@ def choice_from(query: dict[str, str]) -> Choice:
     given = {key: kind(query[key]) for key, kind in kinds.items() if key in query}
     if "tolerance" in given:
         given.setdefault("steps", None)
+    classes, label = known(query["model"]).config.classes, given.get("label", "")
+    if label not in classes and label.isdigit() and int(label) < len(classes):
+        given["label"] = classes[int(label)]
     return replace(default_choice(query["model"]), **given)
 
 

@@ -107,7 +107,7 @@ def measure(switch: Switch, samples: Samples | None) -> Iterator[Any]:
 def fields(view: View) -> list[Any]:
     """A view in the order of the results."""
     return [
-        view.samples.settings.get("note", text.IDLE), view.picture, view.film, view.numbers,
+        html.escape(view.note) or text.IDLE, view.picture, view.film, view.numbers,
         view.trajectories, view.rates, view.link, view.caption, *near_box.fields(view.near),
         view.samples,
     ]  # fmt: skip

@@ -1,10 +1,9 @@
 """Where a run goes: small networks to the CPU, large ones to a GPU, this machine's or a lent one.
 
 On a Space with ZeroGPU a GPU is lent for a call of a function that is marked for it, which runs in a
-forked process: numbers go in and come out, never tensors on the GPU.
+forked process: numbers go in and come out, never tensors on the GPU. Such a call cannot be stopped.
 """
 
-import os
 from typing import Any
 
 import gradio as gr
@@ -12,8 +11,9 @@ import torch
 
 from flowdemo.model import Model
 from flowdemo.sampling import Samples, sample
-from flowdemo.ui import text
-from flowdemo.ui.models import budget, load, moved_to
+from flowdemo.settings import is_lent
+from flowdemo.ui.models import budget, load, moved_to, operations_of
+from flowdemo.ui.work import TIMED
 
 try:  # there on Spaces; without effect where no GPU is lent
     import spaces
@@ -26,28 +26,44 @@ except ImportError:
         return lambda function: function
 
 
-SECONDS = 120  # of GPU time that a call may take from a visitor's quota
+LEAST, MOST = 15, 120  # seconds of GPU that a call asks for, from a visitor's daily quota
+SPEED = 10e12  # operations a second that a GPU surely does
 
 
-def is_lent() -> bool:
-    """Whether this is a Space whose GPU is lent by the call."""
-    return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "true", "on", "t")
+def seconds_of(name: str, arguments: tuple, options: dict[str, Any]) -> int:
+    """Seconds of GPU that a call may take: moving the weights, and 400 evaluations of each sample."""
+    n = arguments[0] if arguments else 16
+    return min(MOST, LEAST + round(400 * n * operations_of(load(name)) / SPEED))
 
 
-@lent_for(duration=SECONDS)
-def on_lent_gpu(name: str, arguments: tuple, options: dict[str, Any]) -> Samples:
-    """`sample` on a lent GPU; what comes back lies on the CPU."""
+@lent_for(duration=seconds_of)
+def on_lent_gpu(name: str, arguments: tuple, options: dict[str, Any]) -> Samples | ValueError:
+    """`sample` on a lent GPU; what comes back lies on the CPU. An error of the request is returned."""
     model = moved_to(load(name), torch.device("cuda"))
-    return sample(model, *arguments, max_evaluations=budget(model), **options)
+    try:
+        return sample(model, *arguments, max_evaluations=budget(model), **options)
+    except ValueError as error:
+        return error
 
 
-def draw(model: Model, *arguments: Any, watch: Any, **options: Any) -> Samples:
-    """`sample` where the model belongs; without a GPU to lend, on the CPU and with a note."""
+def draw(model: Model, *arguments: Any, watch: Any, **options: Any) -> tuple[Samples, str]:
+    """`sample` where the model belongs, and what is to be said of that.
+
+    Without a GPU to lend it is the CPU, within its limits. ValueError says what cannot be done.
+    """
+    note = ""
     if is_lent() and model.is_large:
         try:
-            return on_lent_gpu(model.name, arguments, options)
-        except gr.Error:  # the quota is used up, or no GPU is free
-            made = sample(model, *arguments, watch=watch, max_evaluations=budget(model), **options)
-            made.settings["note"] = text.NO_GPU
-            return made
-    return sample(model, *arguments, watch=watch, max_evaluations=budget(model), **options)
+            made = on_lent_gpu(model.name, arguments, options)
+        except gr.Error as error:  # no quota, no GPU, or too long
+            note = str(error.message).strip().split("\n")[0]
+        else:
+            if isinstance(made, ValueError):
+                raise made
+            return made, ""
+    with TIMED:
+        try:
+            most = budget(model)
+            return sample(model, *arguments, watch=watch, max_evaluations=most, **options), note
+        except ValueError as error:
+            raise ValueError(f"{note}: on the CPU, {error}" if note else str(error)) from error

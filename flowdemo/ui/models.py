@@ -1,25 +1,28 @@
 """The models as the tabs see them: what can be chosen, what is here, and having the rest."""
 
 import html
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import lru_cache, partial
 from importlib.util import find_spec
+from weakref import WeakKeyDictionary
 
 import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from flowdemo import catalogue, checkpoints, library
+from flowdemo import catalogue, checkpoints, inventory, library
 from flowdemo.config import ModelConfig
 from flowdemo.data import DATASETS
 from flowdemo.hub import Progress
 from flowdemo.model import LARGE, Model
 from flowdemo.sampling import kind_of
-from flowdemo.settings import is_public, max_download, max_evaluations
+from flowdemo.settings import is_lent, is_public, max_entry, max_evaluations
 from flowdemo.ui.work import Stopped
 
-SMALL = 2_000_000  # parameters for which the limits are made
+CHEAP = 300_000_000  # operations of a network for which the limits are made
+OPERATIONS: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
 
 
 @lru_cache(maxsize=8)
@@ -31,7 +34,7 @@ def small_of(name: str, revision: tuple) -> Model:
 @lru_cache(maxsize=1)
 def large_of(name: str, revision: tuple) -> Model:
     """The same for one that fills the memory, on this machine's own GPU if it has one."""
-    is_own = torch.cuda.is_available() and "SPACE_ID" not in os.environ
+    is_own = torch.cuda.is_available() and not is_lent()
     return checkpoints.load(name, torch.device("cuda" if is_own else "cpu"))
 
 
@@ -44,8 +47,8 @@ def moved_to(model: Model, device: torch.device) -> Model:
 def load(name: str) -> Model:
     """The model of that name as it is on disk now; ValueError if it is not here."""
     folder = checkpoints.folders().get(name)
-    if folder is None and name in catalogue.entries():
-        raise ValueError(f"{name} is not here yet: choose it, or pull it in the Models tab")
+    if folder is None and (name in catalogue.entries() or "/" in name):
+        raise ValueError(f"{name} is not here yet: pull it in the Models tab")
     weights = folder / checkpoints.WEIGHTS if folder else None
     there = weights.stat() if weights is not None and weights.is_file() else None
     revision = (str(folder), there.st_mtime_ns if there else None)
@@ -55,16 +58,17 @@ def load(name: str) -> Model:
 
 def known(name: str) -> Model:
     """The model, or one without a network where it is still to be had from the Hub."""
-    offered = catalogue.configs()
-    if name in checkpoints.folders() or name not in offered:
+    elsewhere = catalogue.configs() | inventory.OFFERED
+    if name in checkpoints.folders() or name not in elsewhere:
         return load(name)
-    return Model(offered[name], None)
+    return Model(elsewhere[name].model_copy(update={"name": name}), None)
 
 
 def configs() -> dict[str, ModelConfig]:
     """Name -> description of every model that can be chosen, those that are here first."""
     here = checkpoints.configs()
-    return here | {name: catalogue.configs()[name] for name in offered() if name not in here}
+    elsewhere = {name: catalogue.configs()[name] for name in offered()} | inventory.OFFERED
+    return here | {name: config for name, config in elsewhere.items() if name not in here}
 
 
 def offered() -> list[str]:
@@ -75,7 +79,7 @@ def offered() -> list[str]:
     return [
         name
         for name, entry in catalogue.entries().items()
-        if entry.bytes <= max_download() and (latent or not entry.config.get("decoder"))
+        if entry.bytes <= max_entry() and (latent or not entry.config.get("decoder"))
     ]
 
 
@@ -98,10 +102,10 @@ def example_of(data: str) -> ModelConfig:
 
 def label_of(name: str) -> str:
     """A model's name, with what it takes to have it if it is not here."""
-    entry = catalogue.entries().get(name)
-    if entry is None or name in checkpoints.folders():
+    if name in checkpoints.folders():
         return name
-    return f"{name} \u2193 {entry.bytes / 1e6:.0f} MB"
+    entry = catalogue.entries().get(name)
+    return f"{name} \u2193" + (f" {entry.bytes / 1e6:.0f} MB" if entry else "")
 
 
 def fetching(names: Iterable[str], wanted: Callable[[], bool]) -> Iterator[str]:
@@ -123,8 +127,18 @@ def bar(state: Progress) -> str:
 
 
 def budget(model: Model) -> int:
-    """Network evaluations that a run may take; a larger network costs more of them on the CPU."""
+    """Network evaluations that a run may take; a costlier network may take fewer on the CPU."""
     most = max_evaluations(kind_of(model))
     if kind_of(model) == "points" or model.device.type == "cuda":
         return most
-    return max(1, round(most * min(1.0, SMALL / model.size)))
+    return max(1, round(most * min(1.0, CHEAP / operations_of(model))))
+
+
+def operations_of(model: Model) -> int:
+    """Floating-point operations of one evaluation of one sample."""
+    if model.net not in OPERATIONS:
+        x, t = torch.zeros(1, *model.config.shape, device=model.device), torch.zeros(1)
+        with FlopCounterMode(display=False) as counter, torch.inference_mode():
+            model.velocity(x, t.to(x))
+        OPERATIONS[model.net] = counter.get_total_flops()
+    return OPERATIONS[model.net]

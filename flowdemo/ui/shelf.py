@@ -102,8 +102,7 @@ def where_of(name: str, known: Rows) -> str:
 
 def pulling(name: str, wanted: Wanted) -> Iterator[Progress]:
     """Has a model or a repository, again if it is one: a branch may have moved on."""
-    fetch = library.fetch_checkpoint if "/" in name else library.fetch
-    with closing(fetch(name.strip())) as progress:
+    with closing(library.fetch(name.strip(), again=True)) as progress:
         for state in progress:
             if not wanted():
                 raise Stopped

@@ -15,6 +15,7 @@ from flowdemo.ui.models import bar
 from flowdemo.ui.work import Stopped, Switch, spoken
 
 Rows = shelf.Rows
+LOG_IN = "Log in first: this app sends nothing in its own name."
 SHOWN = 4  # table, data sets, models, card
 
 
@@ -41,7 +42,9 @@ def show_card(found: Rows, name: str) -> str:
 def have(switch: Switch, found: Rows, data: str, name: str) -> Iterator[list[Any]]:
     """Has a model, with progress; then it is on the shelf."""
     yield from told(shelf.pulling((name or "").strip(), switch.wanted()))
-    yield [gr.skip(), *show(found, data, (name or "").strip())]
+    known = {row["name"]: row.get("data") for row in shelf.rows(found)}
+    name = (name or "").strip()
+    yield [gr.skip(), *show(found, data if data == known.get(name) else shelf.EVERY, name)]
 
 
 def look(switch: Switch, data: str, name: str, author: str) -> Iterator[list[Any]]:
@@ -60,7 +63,7 @@ def push(
 ) -> Iterator[str]:
     """Sends a model to the Hub with this machine's own token."""
     if is_public() and not isinstance(token, str):
-        raise gr.Error("Log in first: this app sends nothing in its own name.")
+        raise gr.Error(LOG_IN, print_exception=False)
     repo = (repo or "").strip()
     yield from watched(shelf.pushing(desk, name or "", repo, private, token, switch.wanted()))
 
@@ -73,8 +76,10 @@ def push_as_visitor(
     private: bool,
     token: gr.OAuthToken | None,
 ) -> Iterator[str]:
-    """The same with the token of the visitor who logged in."""
-    yield from push(switch, desk, name, repo, private, token.token if token else None)
+    """The same with the token of the visitor who logged in, and with no other."""
+    if token is None:
+        raise gr.Error(LOG_IN, print_exception=False)
+    yield from push(switch, desk, name, repo, private, token.token)
 
 
 def offer_to_send(desk: Desk, name: str | None) -> Any:
@@ -106,16 +111,18 @@ def watched(states: Iterator[Any]) -> Iterator[Any]:
 def verify(name: str) -> str:
     """What was checked of a model."""
     with spoken():
-        return html.escape(inventory.verify(name))
+        return html.escape(inventory.verify(name or ""))
 
 
 def ask_delete(name: str) -> list[Any]:
     """The question before a model is removed."""
-    return [gr.update(visible=True), f"Remove {html.escape(name)} from this machine?"]
+    return [gr.update(visible=bool(name)), f"Remove {html.escape(name or '')} from this machine?"]
 
 
 def delete(found: Rows, data: str, name: str) -> list[Any]:
-    """Removes a model, and shows what is left."""
+    """Removes a model, and shows what is left. Strangers remove nothing."""
     with spoken():
-        inventory.delete(name)
+        if is_public():
+            raise ValueError("nothing can be removed from an app that others use")
+        inventory.delete(name or "")
     return [f"{html.escape(name)} is removed.", *show(found, data, ""), gr.update(visible=False)]

@@ -44,7 +44,7 @@ def build(tab: gr.Tab, desk: gr.State) -> None:
             status = gr.HTML(text.IDLE, elem_classes="fd-status", elem_id="m-status")
             sure = question()
             repo, other, author, seek = elsewhere()
-            sending(switch, desk, tab)
+            sending(desk, tab)
             if "SPACE_ID" in os.environ:
                 gr.DuplicateButton(elem_id="m-duplicate")
         with gr.Column(scale=6, min_width=300, elem_classes="fd-results"):
@@ -68,7 +68,8 @@ def build(tab: gr.Tab, desk: gr.State) -> None:
         show_progress="hidden", **HUB,
     )  # fmt: skip
     check.click(shelf_events.verify, model, status, **PRIVATE)
-    wire_delete(remove, sure, shown, found, status)
+    if not is_public():
+        wire_delete(remove, sure, shown, found, status)
 
 
 def question() -> tuple[gr.Group, gr.HTML, gr.Button, gr.Button]:
@@ -95,10 +96,10 @@ def elsewhere() -> tuple[gr.Textbox, gr.Button, gr.Textbox, gr.Button]:
     return repo, other, author, seek
 
 
-def sending(switch: gr.State, desk: gr.State, tab: gr.Tab) -> None:
+def sending(desk: gr.State, tab: gr.Tab) -> None:
     """Sending a model to the Hub: by this machine's token, on a Space by the visitor's own."""
     by_login = "OAUTH_CLIENT_ID" in os.environ  # a Space with hf_oauth
-    if is_public() and not by_login:
+    if not by_login and (is_public() or "SPACE_ID" in os.environ):
         return
     with gr.Accordion(text.TO_HUB, open=False, elem_id="m-send"):
         if by_login:
@@ -108,11 +109,15 @@ def sending(switch: gr.State, desk: gr.State, tab: gr.Tab) -> None:
         )
         target = gr.Textbox(label="Repository", placeholder="your-name/model", elem_id="m-target")
         private = gr.Checkbox(True, label="Private", elem_id="m-private")
-        send = gr.Button("Send", size="sm", elem_id="m-push")
+        with gr.Row():
+            send = gr.Button("Send", size="sm", elem_id="m-push", min_width=80)
+            stop = gr.Button("Stop", size="sm", elem_id="m-push-stop", min_width=80)
         said = gr.HTML("", elem_classes="fd-status", elem_id="m-sent")
     tab.select(shelf_events.offer_to_send, [desk, model], model, **QUICK)
     push = shelf_events.push_as_visitor if by_login else shelf_events.push
+    switch = gr.State(Switch())  # a pull goes on meanwhile
     given = [switch, desk, model, target, private]
+    stop.click(stop_run, switch, said, **QUICK)
     send.click(begin_run, switch, None, **QUICK).then(
         push, given, said, show_progress="hidden", **HUB
     )

@@ -202,11 +202,6 @@ EXPLAIN_MODELS = both(
 - **Measured** 是本仓库 `evaluate` 测得的数字;空白表示没有测过。
 """,
 )
-NO_GPU = both(
-    "no-gpu",
-    "No GPU was to be had (the quota may be used up), so this ran on the CPU.",
-    "没有可用的 GPU(配额可能已用完),因此这次在 CPU 上运行。",
-)
 IDLE = both("idle", "Ready.", "就绪。")
 STOPPED = both("stopped", "Stopped.", "已停止。")
 EXPORT = both("export", "Export this run", "导出这次运行")

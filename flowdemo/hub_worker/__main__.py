@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi, constants, snapshot_download
+from huggingface_hub import HfApi, ModelInfo, constants, hf_hub_download, snapshot_download
 from huggingface_hub.errors import (
     BadRequestError,
     EntryNotFoundError,
@@ -24,10 +24,11 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.hf_api import RepoSibling
 from huggingface_hub.utils import filter_repo_objects, httpx
 from tqdm import tqdm
 
-CHUNK, EVERY, ANSWER_SECONDS = 256 * 1024, 0.2, 10
+CHUNK, EVERY, ANSWER_SECONDS, MAX_CONFIG = 256 * 1024, 0.2, 10, 1_000_000
 Job = dict[str, Any]
 
 
@@ -54,39 +55,52 @@ class Bytes(tqdm):
 
 def pull(job: Job) -> Iterator[dict[str, Any]]:
     """Downloads the files of a repository that match; a commit that is cached needs no request."""
-    wanted = {"allow_patterns": job["patterns"]}
-    revision, pinned = job["revision"], len(job["revision"]) == 40
-    if pinned:
-        try:
-            folder = snapshot_download(
-                job["repo"], revision=revision, local_files_only=True, **wanted
-            )
-            yield {"done": {"repo": job["repo"], "revision": revision, "folder": folder}}
-            return
-        except LocalEntryNotFoundError:
-            pass  # not here, or not all of it
-    api = HfApi(token=job["token"])
-    info = api.model_info(
-        job["repo"], revision=revision, files_metadata=True, timeout=ANSWER_SECONDS
+    if (folder := cached(job)) is not None:
+        yield {"done": {"repo": job["repo"], "revision": job["revision"], "folder": folder}}
+        return
+    info = HfApi(token=job["token"]).model_info(
+        job["repo"], revision=job["revision"], files_metadata=True, timeout=ANSWER_SECONDS
     )
-    names = set(filter_repo_objects([s.rfilename for s in info.siblings], **wanted))
-    sizes = {s.rfilename: s.size or 0 for s in info.siblings if s.rfilename in names}
-    if missing := [name for name in job["required"] if name not in sizes]:
-        raise ValueError(f"'{job['repo']}' holds no {missing[0]}: it is not what is read here")
-    if (total := sum(sizes.values())) > job["max_bytes"]:
-        raise ValueError(
-            f"'{job['repo']}' would take {total / 1e6:.0f} MB, more than the "
-            f"{job['max_bytes'] / 1e6:.0f} MB that are allowed here"
-        )
-    found = {"repo": info.id, "revision": info.sha, "bytes": total}
+    files = chosen(info, job)
+    found = {"repo": info.id, "revision": info.sha, "bytes": sum(f.size or 0 for f in files)}
     yield {"found": found}
     folder = snapshot_download(
-        info.id, revision=info.sha, token=job["token"], tqdm_class=Bytes, **wanted
-    )
-    for sibling in info.siblings:
-        if sibling.rfilename in sizes and sibling.lfs is not None:
-            check(Path(folder) / sibling.rfilename, sibling.lfs.sha256)
+        info.id, revision=info.sha, allow_patterns=job["patterns"], token=job["token"],
+        tqdm_class=Bytes,
+    )  # fmt: skip
+    for file in files:
+        if file.lfs is not None:
+            check(Path(folder) / file.rfilename, file.lfs.sha256)
+    yield {"bytes": found["bytes"]}
     yield {"done": found | {"folder": folder}}
+
+
+def cached(job: Job) -> str | None:
+    """The folder of a pinned commit that is here; who has no token must ask the Hub for it."""
+    if len(job["revision"]) != 40 or job["token"] is False:
+        return None
+    where = {"revision": job["revision"], "allow_patterns": job["patterns"]}
+    try:
+        folder = snapshot_download(job["repo"], local_files_only=True, **where)
+    except LocalEntryNotFoundError:
+        return None  # not here, or not all of it
+    return folder if all((Path(folder) / name).is_file() for name in job["required"]) else None
+
+
+def chosen(info: ModelInfo, job: Job) -> list[RepoSibling]:
+    """The files to download; ValueError if one is missing or they are too large."""
+    names = [file.rfilename for file in info.siblings]
+    wanted = set(filter_repo_objects(names, allow_patterns=job["patterns"]))
+    files = [file for file in info.siblings if file.rfilename in wanted]
+    if missing := [name for name in job["required"] if name not in wanted]:
+        raise ValueError(f"'{job['repo']}' holds no {missing[0]}: it is not what is read here")
+    total, most = sum(file.size or 0 for file in files), job["max_bytes"]
+    if total > most:
+        raise ValueError(
+            f"'{job['repo']}' would take {total / 1e6:.1f} MB, more than the {most / 1e6:.1f} MB "
+            "that are allowed here"
+        )
+    return files
 
 
 def check(file: Path, sha256: str) -> None:
@@ -109,13 +123,17 @@ def push(job: Job) -> Iterator[dict[str, Any]]:
         job["repo"], repo_type=kind, private=job["private"], exist_ok=True, **space
     )
     repo = url.repo_id
-    before = api.repo_info(repo, repo_type=kind, timeout=ANSWER_SECONDS).sha
+    there = api.repo_info(repo, repo_type=kind, timeout=ANSWER_SECONDS)
+    if job["private"] not in (None, there.private):
+        is_so, wanted = ("private", "public") if there.private else ("public", "private")
+        raise ValueError(f"'{repo}' is there and {is_so}, not {wanted}: choose another name")
+    before = there.sha
     yield {"found": {"repo": repo, "revision": before}}
     commit = api.upload_folder(
         repo_id=repo, repo_type=kind, folder_path=job["folder"], commit_message=job["message"],
         delete_patterns="*" if kind == "space" else None,
     )  # fmt: skip
-    if job["hardware"] and kind == "space":
+    if job["hardware"] and job["hardware"] != hardware_of(there):
         api.request_space_hardware(repo, job["hardware"])
     after = api.repo_info(repo, repo_type=kind, timeout=ANSWER_SECONDS)
     changed = after.sha != before
@@ -125,6 +143,21 @@ def push(job: Job) -> Iterator[dict[str, Any]]:
             "url": str(url), "commit": str(commit.commit_url) if changed else "",
         }
     }  # fmt: skip
+
+
+def hardware_of(info: Any) -> str | None:
+    """What a Space runs on, if that is known."""
+    return info.runtime.hardware if getattr(info, "runtime", None) else None
+
+
+def present(job: Job) -> Iterator[dict[str, Any]]:
+    """The hardware of a Space that exists."""
+    api = HfApi(token=job["token"])
+    try:
+        info = api.space_info(job["repo"], timeout=ANSWER_SECONDS)
+    except RepositoryNotFoundError:
+        info = None
+    yield {"done": {"hardware": hardware_of(info)}}
 
 
 def find(job: Job) -> Iterator[dict[str, Any]]:
@@ -141,15 +174,26 @@ def find(job: Job) -> Iterator[dict[str, Any]]:
                 "private": model.private,
                 "license": licenses[0] if licenses else None,
                 "tags": model.tags,
+                "config": config_text(model.id, model.sha, job["token"]),
             }
         )
     yield {"done": {"models": rows}}
+
+
+def config_text(repo: str, revision: str, token: Any) -> str | None:
+    """The description of a checkpoint, without its weights."""
+    try:
+        file = hf_hub_download(repo, "config.json", revision=revision, token=token)
+    except (HfHubHTTPError, EntryNotFoundError):
+        return None
+    return Path(file).read_text(errors="replace")[:MAX_CONFIG]
 
 
 JOBS: dict[str, Callable[[Job], Iterator[dict[str, Any]]]] = {
     "pull": pull,
     "push": push,
     "find": find,
+    "present": present,
 }
 
 
@@ -171,17 +215,18 @@ def sentence(error: Exception, repo: str) -> str:
     return str(error).strip().split("\n")[0]
 
 
-OFFLINE = "'{repo}' is not in the cache, and the Hub cannot be asked: this machine is offline"
+OFFLINE = "the Hub cannot be asked for '{repo}': this machine is offline"
 SENTENCES: dict[type[Exception], str] = {
     LocalEntryNotFoundError: OFFLINE,
     HFValidationError: "'{repo}' is no repository id, such as 'name/model'",
     GatedRepoError: "'{repo}' is gated: ask for access at {endpoint}/{repo}, then log in",
     RepositoryNotFoundError: (
-        "there is no '{repo}' on the Hub, or it is private: check the name, or log in to see it"
+        "there is no '{repo}' on the Hub, or it is private: check the name; a private one needs a login"
     ),
     RevisionNotFoundError: "'{repo}' has no such revision",
     EntryNotFoundError: "'{repo}' lacks a file that is needed",
     OfflineModeIsEnabled: OFFLINE,
+    json.JSONDecodeError: "the Hub gave an answer that cannot be read: try again later",
     BadRequestError: "the Hub refused the request for '{repo}'",
 }
 
