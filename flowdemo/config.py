@@ -68,8 +68,8 @@ def of_form(kind: type[BaseModel]) -> AfterValidator:
 class Origin(Strict):
     """Where weights that others trained were read from: a file of a Hub repository."""
 
-    repo: str = Field(max_length=200)
-    file: str = Field(max_length=200)
+    repo: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", max_length=200)
+    file: str = Field(pattern=r"^[\w./-]+$", max_length=200)
     revision: str = Field(pattern=HEX_40)
     sha256: str = Field(pattern=HEX_64)
 

@@ -58,8 +58,9 @@ def had(
     """
     token = None
     if is_public():
-        token, max_bytes = False, min(max_bytes, max_store() - store.taken())
-        if max_bytes < MIN_ROOM:
+        token, room = False, max_store() - store.taken()
+        max_bytes = min(max_bytes, room)
+        if room < MIN_ROOM:
             raise HubError("this app keeps as much from the Hub as it may; run a copy of your own")
     for event in hub.pull(spec, max_bytes, patterns, token=token):
         if isinstance(event, Progress):

@@ -2,10 +2,12 @@
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from filelock import FileLock, Timeout
 from huggingface_hub import scan_cache_dir
 
 from flowdemo.files import write_file
@@ -65,9 +67,12 @@ def drop(file: Path) -> None:
 
 
 def sweep_parts(repo: str) -> None:
-    """Removes what there is of a download that was given up: the client does not go on with it."""
-    for part in root().parent.glob(f"hub/models--{repo.replace('/', '--')}/blobs/*.incomplete"):
-        part.unlink(missing_ok=True)
+    """Removes what there is of downloads that were given up: the client does not go on with them."""
+    cache, name = root().parent / "hub", f"models--{repo.replace('/', '--')}"
+    for part in cache.glob(f"{name}/blobs/*.incomplete"):
+        lock = cache / ".locks" / name / f"{part.name.split('.')[0]}.lock"
+        with suppress(Timeout), FileLock(lock, timeout=0):  # held by whoever still writes the part
+            part.unlink(missing_ok=True)
 
 
 def taken() -> int:

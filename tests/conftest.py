@@ -20,7 +20,7 @@ from flowdemo.config import Defaults, ModelConfig
 from flowdemo.data import dataset
 from flowdemo.model import Model
 from flowdemo.nets import build_net
-from flowdemo.recipe import MLPConfig, UNetConfig
+from flowdemo.sizes import MLPConfig, UNetConfig
 
 torch.set_num_threads(1)
 # The tests see what ships, not what somebody trained here.

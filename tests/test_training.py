@@ -20,8 +20,9 @@ from flowdemo.couplings import Batch, drop_labels, independent, reflow_pairs
 from flowdemo.data import DATASETS, points_of
 from flowdemo.evaluation.metrics import straightness, wasserstein_2
 from flowdemo.noise import noise
-from flowdemo.recipe import MLPConfig, Recipe
+from flowdemo.recipe import Recipe
 from flowdemo.sampling import sample
+from flowdemo.sizes import MLPConfig
 from flowdemo.training import trainer
 from flowdemo.training.bundled import read_recipe, recipe_names
 from flowdemo.training.pairs import load_pairs, make_pairs, pair_seconds
