@@ -64,15 +64,28 @@ def pull(job: Job) -> Iterator[dict[str, Any]]:
     files = chosen(info, job)
     found = {"repo": info.id, "revision": info.sha, "bytes": sum(f.size or 0 for f in files)}
     yield {"found": found}
-    folder = snapshot_download(
-        info.id, revision=info.sha, allow_patterns=job["patterns"], token=job["token"],
-        tqdm_class=Bytes,
-    )  # fmt: skip
+    folder = downloaded(info, job)
     for file in files:
         if file.lfs is not None:
             check(Path(folder) / file.rfilename, file.lfs.sha256)
     yield {"bytes": found["bytes"]}
     yield {"done": found | {"folder": folder}}
+
+
+def downloaded(info: ModelInfo, job: Job) -> str:
+    """The folder of the files. The client goes on after a cut by itself, but not after a reset."""
+    again = 2
+    while True:
+        try:
+            return snapshot_download(
+                info.id, revision=info.sha, allow_patterns=job["patterns"], token=job["token"],
+                tqdm_class=Bytes,
+            )  # fmt: skip
+        except httpx.NetworkError:
+            if not again:
+                raise
+            again -= 1
+        time.sleep(1)
 
 
 def cached(job: Job) -> str | None:
@@ -206,10 +219,6 @@ def sentence(error: Exception, repo: str) -> str:
             return words.format(repo=repo, endpoint=constants.ENDPOINT)
     if isinstance(error, HfHubHTTPError):
         return answered(error.response.status_code, repo)
-    if isinstance(error, httpx.TimeoutException):
-        return "the Hub did not answer in time: try again later"
-    if isinstance(error, httpx.HTTPError):
-        return "the Hub cannot be reached: is this machine online?"
     if "Consistency check failed" in str(error):
         return "the download broke off before its end: try again"
     return str(error).strip().split("\n")[0]
@@ -227,6 +236,9 @@ SENTENCES: dict[type[Exception], str] = {
     EntryNotFoundError: "'{repo}' lacks a file that is needed",
     OfflineModeIsEnabled: OFFLINE,
     json.JSONDecodeError: "the Hub gave an answer that cannot be read: try again later",
+    httpx.TimeoutException: "the Hub did not answer in time: try again later",
+    httpx.ConnectError: "the Hub cannot be reached: is this machine online?",
+    httpx.TransportError: "the connection to the Hub broke off: try again",
     BadRequestError: "the Hub refused the request for '{repo}'",
 }
 

@@ -21,55 +21,59 @@ class Shown(Components):
     card: gr.Markdown
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What can be pressed for the chosen model, and for a repository or a namespace of the Hub."""
+
+    pull: gr.Button
+    stop: gr.Button
+    check: gr.Button
+    remove: gr.Button
+    status: gr.HTML
+    repo: gr.Textbox
+    pull_repo: gr.Button
+    author: gr.Textbox
+    look: gr.Button
+
+
 def build(tab: gr.Tab, desk: gr.State) -> None:
     """Table, one model in full, and what can be done with it."""
     known = shelf.rows()
-    first = known[0]["name"]
-    found, switch = gr.State([]), gr.State(Switch())
+    names = shelf.names(known)
     gr.Markdown(text.MODELS, elem_classes="fd-caption")
     with gr.Row(elem_classes="fd-main fd-two"):
         with gr.Column(scale=3, min_width=270, elem_classes="fd-controls"):
-            model = gr.Dropdown(
-                shelf.names(known), value=first, label="Model", elem_id="m-model",
-                allow_custom_value=True,
-            )  # fmt: skip
-            with gr.Row():
-                pull = gr.Button("Pull", variant="primary", elem_id="m-pull", min_width=80)
-                stop = gr.Button("Stop", elem_id="m-stop", min_width=70)
-            with gr.Row():
-                check = gr.Button("Verify", size="sm", elem_id="m-verify", min_width=80)
-                remove = gr.Button(
-                    "Delete", size="sm", elem_id="m-delete", min_width=80, visible=not is_public()
-                )
-            status = gr.HTML(text.IDLE, elem_classes="fd-status", elem_id="m-status")
-            sure = question()
-            repo, other, author, seek = elsewhere()
+            # Custom values: a fast hand may send the old choice just after the choices changed.
+            custom = {"allow_custom_value": True, "elem_id": "m-model"}
+            model = gr.Dropdown(names, value=names[0], label="Model", **custom)
+            asked, sure = layout_asked(), question()
             sending(desk, tab)
             if "SPACE_ID" in os.environ:
                 gr.DuplicateButton(elem_id="m-duplicate")
         with gr.Column(scale=6, min_width=300, elem_classes="fd-results"):
-            data = gr.Dropdown(
-                shelf.data_choices(known), value=shelf.EVERY, label="Data", elem_id="m-data"
-            )
+            sets = shelf.data_choices(known)
+            data = gr.Dropdown(sets, value=shelf.EVERY, label="Data", elem_id="m-data")
             table = gr.HTML(shelf.table(known), elem_id="m-table", elem_classes="fd-scroll")
-            card = gr.Markdown(shelf.card_of(first, known), elem_id="m-card")
+            card = gr.Markdown(shelf.card_of(names[0], known), elem_id="m-card")
     with gr.Accordion(text.WHAT, open=False):
         gr.Markdown(text.EXPLAIN_MODELS)
-    shown = Shown(table, data, model, card)
-    wire(tab, shown, found, (switch, status, stop))
-    for button, name in ((pull, model), (other, repo)):
-        begun = button.click(begin_run, switch, None, **QUICK)
-        begun.then(
-            shelf_events.have, [switch, found, data, name], [status, *shown.all],
-            show_progress="hidden", **HUB,
-        )  # fmt: skip
-    seek.click(begin_run, switch, None, **QUICK).then(
-        shelf_events.look, [switch, data, model, author], [status, *shown.all, found],
-        show_progress="hidden", **HUB,
-    )  # fmt: skip
-    check.click(shelf_events.verify, model, status, **PRIVATE)
+    shown, found = Shown(table, data, model, card), gr.State([])
+    wire(tab, shown, found, asked)
     if not is_public():
-        wire_delete(remove, sure, shown, found, status)
+        wire_delete(asked, sure, shown, found)
+
+
+def layout_asked() -> Asked:
+    """The buttons of the chosen model, and what is had from elsewhere."""
+    with gr.Row():
+        pull = gr.Button("Pull", variant="primary", elem_id="m-pull", min_width=80)
+        stop = gr.Button("Stop", elem_id="m-stop", min_width=70)
+    small = {"size": "sm", "min_width": 80}
+    with gr.Row():
+        check = gr.Button("Verify", elem_id="m-verify", **small)
+        remove = gr.Button("Delete", elem_id="m-delete", visible=not is_public(), **small)
+    status = gr.HTML(text.IDLE, elem_classes="fd-status", elem_id="m-status")
+    return Asked(pull, stop, check, remove, status, *elsewhere())
 
 
 def question() -> tuple[gr.Group, gr.HTML, gr.Button, gr.Button]:
@@ -123,23 +127,31 @@ def sending(desk: gr.State, tab: gr.Tab) -> None:
     )
 
 
-def wire(tab: gr.Tab, shown: Shown, found: gr.State, run: tuple) -> None:
-    """What happens when something is chosen, and when the tab is opened."""
-    switch, status, stop = run
-    tab.select(shelf_events.show, [found, shown.data, shown.model], shown.all, **PROMPT)
-    shown.data.input(shelf_events.show, [found, shown.data, shown.model], shown.all, **PROMPT)
+def wire(tab: gr.Tab, shown: Shown, found: gr.State, asked: Asked) -> None:
+    """What happens when something is pressed or chosen, and when the tab is opened."""
+    switch, quietly = gr.State(Switch()), {"show_progress": "hidden", **HUB}
+    for event in (tab.select, shown.data.input):
+        event(shelf_events.show, [found, shown.data, shown.model], shown.all, **PROMPT)
     shown.model.input(shelf_events.show_card, [found, shown.model], shown.card, **PROMPT)
-    stop.click(stop_run, switch, status, **QUICK)
+    for button, name in ((asked.pull, shown.model), (asked.pull_repo, asked.repo)):
+        given = [switch, found, shown.data, name]
+        button.click(begin_run, switch, None, **QUICK).then(
+            shelf_events.have, given, [asked.status, *shown.all], **quietly
+        )
+    given = [switch, shown.data, shown.model, asked.author]
+    asked.look.click(begin_run, switch, None, **QUICK).then(
+        shelf_events.look, given, [asked.status, *shown.all, found], **quietly
+    )
+    asked.stop.click(stop_run, switch, asked.status, **QUICK)
+    asked.check.click(shelf_events.verify, shown.model, asked.status, **PRIVATE)
 
 
-def wire_delete(
-    remove: gr.Button, sure: tuple, shown: Shown, found: gr.State, status: gr.HTML
-) -> None:
+def wire_delete(asked: Asked, sure: tuple, shown: Shown, found: gr.State) -> None:
     """Removing a model, after a question."""
     group, words, yes, no = sure
-    remove.click(shelf_events.ask_delete, shown.model, [group, words], **QUICK)
+    asked.remove.click(shelf_events.ask_delete, shown.model, [group, words], **QUICK)
     no.click(lambda: gr.update(visible=False), None, group, **QUICK)
     yes.click(
-        shelf_events.delete, [found, shown.data, shown.model], [status, *shown.all, group],
-        **PRIVATE,
+        shelf_events.delete, [found, shown.data, shown.model],
+        [asked.status, *shown.all, group], **PRIVATE,
     )  # fmt: skip
