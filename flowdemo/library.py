@@ -80,7 +80,10 @@ def fetch_checkpoint(spec: str) -> Iterator[Progress]:
     except ValueError as error:
         store.discard(folder)
         raise HubError(str(error).replace(str(folder), spec)) from error
+    before = store.records().get(spec)
     store.remember(spec, answer)
+    if before and before["folder"] != str(folder):  # the branch has moved on
+        store.discard(Path(before["folder"]))
 
 
 def fetch_decoder(name: str) -> Iterator[Progress]:

@@ -85,7 +85,7 @@ def downloaded(info: ModelInfo, job: Job) -> str:
             if not again:
                 raise
             again -= 1
-        time.sleep(1)
+        time.sleep(0.5)
 
 
 def cached(job: Job) -> str | None:

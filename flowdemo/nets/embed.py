@@ -16,7 +16,7 @@ class ScalarEmbedding(nn.Module):
     def __init__(self, dim: int, frequencies: int = 32):
         super().__init__()
         low, high = math.log(0.25), math.log(10.0)
-        # On the CPU even where a network is only planned: on "meta" it takes a second.
+        # On the CPU even where a network is only planned, for the same reason as in `Labels`.
         omega = torch.exp(torch.linspace(low, high, frequencies, device="cpu"))
         self.register_buffer("omega", omega, persistent=False)
         self.mlp = nn.Sequential(nn.Linear(2 * frequencies, dim), nn.SiLU(), nn.Linear(dim, dim))
@@ -24,6 +24,14 @@ class ScalarEmbedding(nn.Module):
     def forward(self, scalar: Tensor) -> Tensor:
         angle = scalar[:, None] * self.omega
         return self.mlp(torch.cat([angle.cos(), angle.sin()], dim=1))
+
+
+class Labels(nn.Embedding):
+    """An embedding that draws no weights where it is only planned: on "meta" that takes a second."""
+
+    def reset_parameters(self) -> None:
+        if not self.weight.is_meta:
+            super().reset_parameters()
 
 
 class Conditioning(nn.Module):
@@ -37,7 +45,7 @@ class Conditioning(nn.Module):
     def __init__(self, dim: int, num_classes: int, end_time: bool, guidance: bool):
         super().__init__()
         self.time = ScalarEmbedding(dim)
-        self.label = nn.Embedding(num_classes + 1, dim) if num_classes else None
+        self.label = Labels(num_classes + 1, dim) if num_classes else None
         self.interval = zero_last(ScalarEmbedding(dim)) if end_time else None
         self.guidance = zero_last(ScalarEmbedding(dim)) if guidance else None
 

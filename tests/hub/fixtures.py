@@ -126,7 +126,7 @@ FAULTS: dict[str, tuple[str, Spoil, str]] = {
     "a page instead": (
         REPO, lambda hub: hub.fault("/api/models/", edit=lambda body: b"<html>"), "the Hub "
     ),
-    "reset": (REPO, lambda hub: hub.cut(WEIGHTS, 1000, reset=True), "try again|cannot be reached"),
+    "reset": (REPO, lambda hub: hub.cut(WEIGHTS, 1000, reset=True, times=9), "broke off"),
     "cut short": (REPO, lambda hub: hub.truncate(WEIGHTS, by=10), "broke off before its end"),
     "damaged": (REPO, lambda hub: hub.corrupt(WEIGHTS), "arrived damaged and was thrown away"),
     "stalled": (REPO, lambda hub: hub.stall(WEIGHTS, 60, after=1000), r"silent for \d seconds"),
