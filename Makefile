@@ -1,5 +1,5 @@
 # make demo   sets everything up and serves the app
-# make test   sets everything up and runs the tests
+# make test   sets everything up and runs the tests: two at a time, then those that need a browser
 PYTHON ?= python3
 PORT ?= 7860
 # A package index with CPU builds of torch, for machines without a GPU (see README.md).
@@ -20,7 +20,8 @@ demo: $(VENV)/.demo
 	GRADIO_ANALYTICS_ENABLED=False $(BIN)/python app.py --port $(PORT)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore tests/browser --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest tests/browser
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

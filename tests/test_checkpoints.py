@@ -13,10 +13,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import flowdemo
-from flowdemo import checkpoints, inventory
-from flowdemo.checkpoints import CARD, CONFIG, WEIGHTS, load_folder, save
+from flowdemo import cards, checkpoints, inventory, store
+from flowdemo.checkpoints import CARD, CONFIG, WEIGHTS, load_folder, read_config, save
 from flowdemo.config import ModelConfig
 from flowdemo.sampling import sample
+from flowdemo.training.bundled import read_recipe
 from tests.conftest import make_model
 
 
@@ -110,6 +111,42 @@ def test_a_wrong_or_hostile_config_is_refused_in_one_line(tmp_path, changes, mes
     with pytest.raises(ValueError, match=message) as error:
         load_folder(broken(tmp_path, **changes))
     assert "\n" not in str(error.value) and str(tmp_path) in str(error.value)
+
+
+@pytest.mark.parametrize("shape", [[10**10], ["x"], [1.5], None, 3, [-1], [0]])
+def test_an_old_description_of_a_huge_sample_is_refused_before_it_is_spread(tmp_path, shape):
+    save(make_model(), tmp_path)
+    (tmp_path / CONFIG).write_text(json.dumps({"schema_version": 1, "shape": shape}))
+    with pytest.raises(ValueError, match="no description of a checkpoint"):
+        load_folder(tmp_path)
+
+
+def test_only_what_was_converted_here_was_trained_by_others(tmp_path, monkeypatch):
+    origin = {"repo": "ann/good", "file": "a.pt", "revision": "a" * 40, "sha256": "b" * 64}
+    broken(tmp_path / "claimed", origin=origin)
+    assert load_folder(tmp_path / "claimed").config.origin is None
+    monkeypatch.setattr(store, "converted", lambda: tmp_path)
+    assert load_folder(tmp_path / "claimed").config.origin.repo == "ann/good"
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [("machine", "[log in](http://x)"), ("machine", "<b>x</b>"), ("machine", "![p](x)")],
+)
+def test_what_stands_on_a_card_holds_no_markup(tmp_path, field, text):
+    training = {"images_seen": 1, "hours": 1.0, "machine": "a CPU, 2 thread(s)"}
+    broken(tmp_path, training=training)
+    load_folder(tmp_path)
+    with pytest.raises(ValueError, match=field):
+        load_folder(broken(tmp_path, training=training | {field: text}))
+
+
+def test_a_card_needs_no_numbers_that_a_description_may_lack(tmp_path):
+    rows = [{"nfe": 1, "guidance": 1.0, "solver": "euler", "steps": 1, "n": 9}]
+    results = {"straightness": 0.1, "rows": rows, "floor_frechet_distance": 0.1}
+    recipe = json.loads(read_recipe("moons-flow-matching").model_dump_json())
+    config = read_config(broken(tmp_path, results=results, recipe=recipe))
+    assert "What it cost is not known" in cards.card(config)
 
 
 def test_attention_over_a_huge_picture_is_refused():

@@ -1,5 +1,8 @@
 """Networks: every input matters, and the derivatives that MeanFlow takes are right."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -67,3 +70,15 @@ def test_the_empty_label_stands_in_for_none():
     assert torch.equal(net(x, t, s, None, w), net(x, t, s, torch.full_like(label, 2), w))
     assert torch.equal(net(x, t, None, label, w), net(x, t, t, label, w))
     assert torch.equal(net(x, t, s, label, None), net(x, t, s, label, torch.ones_like(w)))
+
+
+def test_planning_a_network_imports_no_compiler():
+    """On "meta" some operations do, which takes longer than all else of the app's start."""
+    code = (
+        "import sys, torch; from flowdemo.sizes import UNetConfig\n"
+        "from flowdemo.nets import build_net\n"
+        "with torch.device('meta'): build_net(UNetConfig(widths=(8, 16)), (1, 28, 28), 10)\n"
+        "print('torch._dynamo' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout.strip() == "False", run.stderr

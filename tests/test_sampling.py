@@ -177,3 +177,16 @@ def test_a_caller_can_stop_a_run():
     with pytest.raises(KeyboardInterrupt):
         sample(make_model(), 4, steps=100, watch=watch)
     assert heard == [0, 4, 8]
+
+
+@pytest.mark.parametrize(("extra", "fine"), [(0, True), (4, True), (2, False), (6, False)])
+def test_noise_of_a_padded_model_fits_and_no_other_that_is_larger(extra, fine):
+    model = make_model("mnist")
+    x_0 = torch.randn(2, 1, 28 + extra, 28 + extra)
+    if not fine:
+        with pytest.raises(ValueError, match="x_0 must be of shape"):
+            sample(model, 2, x_0=x_0)
+        return
+    margin = extra // 2
+    inner = x_0[..., margin : 28 + margin, margin : 28 + margin]
+    assert torch.equal(sample(model, 2, x_0=x_0).images, sample(model, 2, x_0=inner).images)

@@ -27,7 +27,7 @@ from flowdemo.training import trainer
 from flowdemo.training.bundled import read_recipe, recipe_names
 from flowdemo.training.pairs import load_pairs, make_pairs, pair_seconds
 from flowdemo.training.resume import save_state
-from flowdemo.training.run import PairsProgress, chain, prepare, run_recipe
+from flowdemo.training.run import PairsProgress, chain, check_teacher, prepare, run_recipe
 from flowdemo.training.trainer import ema_decay, has_bfloat16, random_guidance
 from tests.conftest import make_model
 
@@ -409,3 +409,11 @@ def test_a_full_disk_while_saving_leaves_the_state_before(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [p.name for p in tmp_path.iterdir()] == ["training.safetensors"]
     assert (tmp_path / "training.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("change", [{"mean": (0.1,)}, {"shape": (1, 32, 32), "crop": 2}])
+def test_a_teacher_of_another_shape_or_scale_is_refused(change):
+    teacher = make_model("mnist")
+    teacher = replace(teacher, config=teacher.config.model_copy(update=change))
+    with pytest.raises(ValueError, match="another shape or scale"):
+        check_teacher(read_recipe("mnist-reflow"), teacher)

@@ -13,15 +13,18 @@ from gradio_client import Client
 from PIL import Image
 from plotly.graph_objects import Figure
 
+from flowdemo import checkpoints
 from flowdemo.checkpoints import folders, load, save
 from flowdemo.methods import METHODS
 from flowdemo.sampling import sample
-from flowdemo.ui import app, controls
+from flowdemo.ui import app, controls, shelf_events
+from flowdemo.ui.controls import find_class, properties
 from flowdemo.ui.generate import Choice, View, choice_from, default_choice, is_live, measured, run
 from flowdemo.ui.generate_events import export_run, guidable, measure, press
 from flowdemo.ui.lab_desk import Desk
 from flowdemo.ui.player import film
 from flowdemo.ui.work import TIMED, Stopped, Switch, in_background, yielding
+from tests.conftest import make_model
 
 DIGITS = Choice("mnist-meanflow", n=4)
 
@@ -308,3 +311,27 @@ def test_every_event_that_may_say_an_error_is_queued():
     assert len(unqueued) > 10
     speaking = [fn.__name__ for fn in unqueued if "spoken()" in inspect.getsource(fn)]
     assert speaking == []
+
+
+def test_a_number_in_a_link_is_a_class_where_classes_have_names():
+    link = {"model": "moons-flow-matching", "label": "1"}
+    assert choice_from(link).label == "lower"
+    assert choice_from(link | {"model": "mnist-reflow"}).label == "1"
+    assert choice_from(link | {"label": "upper"}).label == "upper"
+
+
+def test_of_many_classes_one_is_looked_up():
+    """ImageNet's thousand would be a wall of buttons."""
+    shown = properties(default_choice("imagenet256-flow-matching-sit-s"))
+    assert shown["label"]["choices"] == ["all", "tench", "any"]
+    assert shown["find"]["visible"] and len(shown["find"]["choices"]) == 1000
+    assert find_class("volcano")["choices"] == ["all", "volcano", "any"]
+    assert not properties(default_choice("mnist-reflow"))["find"]["visible"]
+
+
+def test_strangers_remove_nothing(monkeypatch, trained):
+    checkpoints.save(make_model(), trained / "mine")
+    monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
+    with pytest.raises(gr.Error, match="nothing can be removed"):
+        shelf_events.delete([], "all", "mine")
+    assert (trained / "mine").is_dir()
