@@ -173,16 +173,26 @@ def measure(row: Row, model: Model, watch: Watch = lambda rows: None) -> Row:
     if model.is_large:
         return replace(row, warm_seconds=row.samples.seconds)
     asked = followed(model, row.samples)
-    key = (model.name, model.revision, *map(str, asked.values()))
-    straight = kept(("S", *key), lambda: straightness_of(model, row.samples, 8, watch))
+    straight = straight_of(model, row.samples, watch)
     rmse = None
     with suppress(SolverError):
-        target = kept(("x_1", *key), lambda: reference(model, asked, watch))
+        target = kept(("x_1", *key_of(model, asked)), lambda: reference(model, asked, watch))
         last = row.samples.trajectory.states[-1, : len(target)]
         rmse = (last - target).square().mean().sqrt().item()
     return replace(
         row, straightness=straight, rmse=rmse, warm_seconds=warm_seconds(model, row.samples, watch)
     )
+
+
+def straight_of(model: Model, samples: Samples, watch: Watch) -> float:
+    """Straightness along the first eight samples, which everybody who asked for the same shares."""
+    key = key_of(model, followed(model, samples))
+    return kept(("S", *key), lambda: straightness_of(model, samples, 8, watch))
+
+
+def key_of(model: Model, asked: dict[str, Any]) -> tuple[str, ...]:
+    """What the flow of a request depends on."""
+    return (model.name, model.revision, *map(str, asked.values()))
 
 
 def followed(model: Model, samples: Samples) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from PIL import Image
 from plotly.graph_objects import Figure
 
 from flowdemo import plots
+from flowdemo.compare import straight_of
 from flowdemo.evaluation.classifier import judge
 from flowdemo.evaluation.plane import plane, plane_of
-from flowdemo.evaluation.report import straightness_of
 from flowdemo.exports import image_grid, scatter
 from flowdemo.model import Model
 from flowdemo.sampling import (
@@ -86,7 +86,7 @@ def measured(samples: Samples, wanted: Wanted = lambda: True) -> Iterator[str | 
         return
 
     def work(watch: Callable[[int], None]) -> float:
-        return straightness_of(model, samples, 8, yielding(watch))
+        return straight_of(model, samples, yielding(watch))
 
     for straight in in_background(work, wanted):
         yield None if isinstance(straight, int) else numbers(model, samples, straight)
