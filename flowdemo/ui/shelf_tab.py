@@ -41,7 +41,7 @@ def build(tab: gr.Tab, desk: gr.State) -> None:
     known = shelf.rows()
     names = shelf.names(known)
     gr.Markdown(text.MODELS, elem_classes="fd-caption")
-    with gr.Row(elem_classes="fd-main fd-two"):
+    with gr.Row(elem_classes="fd-main fd-two fd-natural"):
         with gr.Column(scale=3, min_width=270, elem_classes="fd-controls"):
             # Custom values: a fast hand may send the old choice just after the choices changed.
             custom = {"allow_custom_value": True, "elem_id": "m-model"}
