@@ -11,7 +11,7 @@ import flowdemo
 from flowdemo import checkpoints, inventory, store
 from flowdemo.checkpoints import CONFIG, WEIGHTS
 from flowdemo.hub import Progress
-from flowdemo.ui import shelf, shelf_events
+from flowdemo.ui import models, shelf, shelf_events
 from flowdemo.ui.lab_desk import Desk
 from flowdemo.ui.models import bar, fetching, label_of
 from flowdemo.ui.work import Stopped, Switch
@@ -79,6 +79,21 @@ def test_looking_finds_the_checkpoints_of_a_namespace_that_are_not_here(hub):
     assert "ann/rings" in shelf.table(shelf.rows(found))
     with pytest.raises(ValueError, match="set FLOWDEMO_HUB_NAMESPACE"):
         list(shelf.looking(" ", yes))
+
+
+def test_what_was_found_is_offered_by_every_tab_but_not_what_is_too_large(hub, monkeypatch):
+    monkeypatch.setattr(inventory, "OFFERED", {})
+    hub.add("ann/rings", files_of(make_model("rings", "meanflow"), "ann/rings"))
+    huge = {"config.json": b" " * 1_200_000}
+    hub.add("ann/huge", huge, tags=("flowdemo",))
+    *_, found = shelf.looking("ann", yes)
+    assert {row["name"] for row in found} == {"ann/rings", "ann/huge"}
+    assert "ann/rings" in models.by_data()["rings"]["meanflow"]
+    assert models.label_of("ann/rings") == "ann/rings \u2193"
+    assert models.known("ann/rings").name == "ann/rings"
+    assert "ann/huge" not in models.configs()
+    asked = [path for method, path in hub.requests if method == "GET" and "resolve" in path]
+    assert asked and not any("ann/huge" in path for path in asked)
 
 
 def test_deleting_removes_the_files_but_not_those_that_another_name_stands_for(hub):
