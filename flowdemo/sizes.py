@@ -1,6 +1,6 @@
 """The sizes of networks, bounded: a file may not ask for the whole memory."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -43,11 +43,14 @@ class TransformerConfig(Strict):
     dim: int = Field(ge=32, le=2048)
     depth: int = Field(ge=1, le=64)
     heads: int = Field(ge=1, le=32)
+    grain: ClassVar[int] = 1  # what divides `dim`
 
     @model_validator(mode="after")
-    def _even_heads(self) -> "TransformerConfig":
+    def _divisible(self) -> "TransformerConfig":
         if self.dim % (2 * self.heads):
             raise ValueError("'dim' must be divisible by twice the number of heads")
+        if self.dim % self.grain:
+            raise ValueError(f"'dim' must be divisible by {self.grain} for this network")
         return self
 
 
@@ -55,28 +58,18 @@ class YarrConfig(TransformerConfig):
     """Sizes of `nets.yarr.YarrDiT`."""
 
     kind: Literal["yarr"] = "yarr"
+    grain: ClassVar[int] = 64  # 32 groups in the half as wide stem
     end_time: Literal[False] = False
     guidance: Literal[False] = False
-
-    @model_validator(mode="after")
-    def _groups(self) -> "YarrConfig":
-        if self.dim % 64:
-            raise ValueError("the 'dim' of a 'yarr' must be divisible by 64")
-        return self
 
 
 class SiTConfig(TransformerConfig):
     """Sizes of `nets.sit.SiT`."""
 
     kind: Literal["sit"] = "sit"
+    grain: ClassVar[int] = 4  # sines and cosines of two positions
     end_time: Literal[False] = False
     guidance: Literal[False] = False
-
-    @model_validator(mode="after")
-    def _positions(self) -> "SiTConfig":
-        if self.dim % 4:
-            raise ValueError("the 'dim' of a 'sit' must be divisible by 4")
-        return self
 
 
 class IMFConfig(TransformerConfig):

@@ -10,6 +10,7 @@ import sys
 
 import pytest
 import torch
+from pydantic import TypeAdapter
 from safetensors.torch import load_file, save_file
 
 import flowdemo
@@ -17,6 +18,7 @@ from flowdemo import cards, checkpoints, inventory, store
 from flowdemo.checkpoints import CARD, CONFIG, WEIGHTS, load_folder, read_config, save
 from flowdemo.config import ModelConfig
 from flowdemo.sampling import sample
+from flowdemo.sizes import NetConfig
 from flowdemo.training.bundled import read_recipe
 from tests.conftest import make_model
 
@@ -147,6 +149,25 @@ def test_a_card_needs_no_numbers_that_a_description_may_lack(tmp_path):
     recipe = json.loads(read_recipe("moons-flow-matching").model_dump_json())
     config = read_config(broken(tmp_path, results=results, recipe=recipe))
     assert "What it cost is not known" in cards.card(config)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "fine"),
+    [
+        ({"kind": "sit", "dim": 32, "heads": 2}, True),
+        ({"kind": "sit", "dim": 34, "heads": 1}, False),
+        ({"kind": "sit", "dim": 36, "heads": 4}, False),
+        ({"kind": "yarr", "dim": 64, "heads": 4}, True),
+        ({"kind": "yarr", "dim": 96, "heads": 4}, False),
+    ],
+)
+def test_the_width_of_a_transformer_must_be_divisible(sizes, fine):
+    net, adapter = sizes | {"depth": 1}, TypeAdapter(NetConfig)
+    if fine:
+        assert adapter.validate_python(net).dim == sizes["dim"]
+    else:
+        with pytest.raises(ValueError, match="divisible"):
+            adapter.validate_python(net)
 
 
 def test_attention_over_a_huge_picture_is_refused():
