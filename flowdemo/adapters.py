@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from flowdemo.nets.imf import IMF
-from flowdemo.nets.sit import SiT, position_embedding
-from flowdemo.nets.transformer import PATCH, frequencies
+from flowdemo.nets.sit import SiT
+from flowdemo.nets.transformer import PATCH, frequencies, position_embedding
 from flowdemo.nets.yarr import YarrDiT
 
 Converted = tuple[dict[str, Any], dict[str, Tensor]]

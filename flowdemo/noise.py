@@ -20,3 +20,8 @@ def noise(seed: int, n: int, shape: tuple[int, ...], first: int = 0) -> Tensor:
 def generator(seed: int) -> torch.Generator:
     """A fresh generator on the CPU."""
     return torch.Generator().manual_seed(seed)
+
+
+def mixed(seed: int, index: int) -> int:
+    """A seed of its own for each index: seed + index would repeat those of the next seeds."""
+    return int(np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0] >> 1)

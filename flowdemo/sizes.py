@@ -1,18 +1,50 @@
 """The sizes of networks, bounded: a file may not ask for the whole memory."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
-MAX_ATTENTION = 1024  # pixels at the level that has attention
+TimeInputs = Literal["t,h", "t,s", "t,s,h", "h"]  # what a network is told, h = s - t
+Frequency = Annotated[float, Field(gt=0, le=10_000)]  # radians a unit of the highest sinusoid
+Rate = Annotated[float, Field(ge=0, lt=1)]
+MAX_ATTENTION = 1024  # pixels, or tokens, at the level that has attention
+LATER = {"time_inputs": "t,h", "max_frequency": 10.0, "dropout": 0.0}
+DIT_SIZES: dict[str, dict[str, int]] = {  # the capital ones as in arXiv:2212.09748, table 1
+    "xs": {"dim": 64, "depth": 6, "heads": 2},
+    "tiny": {"dim": 128, "depth": 6, "heads": 4},
+    "S": {"dim": 384, "depth": 12, "heads": 6},
+    "B": {"dim": 768, "depth": 12, "heads": 12},
+    "L": {"dim": 1024, "depth": 24, "heads": 16},
+    "XL": {"dim": 1152, "depth": 28, "heads": 16},
+}
 
 
 class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class UNetConfig(Strict):
+class OwnConfig(Strict):
+    """What the networks that are trained here share."""
+
+    @model_validator(mode="after")
+    def _told(self) -> "OwnConfig":
+        if self.time_inputs != "t,h" and not self.end_time:
+            raise ValueError("'time_inputs' is for a network with 'end_time'")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: Callable[["OwnConfig"], dict[str, Any]]) -> dict[str, Any]:
+        """Fields that came later are written only where they say something.
+
+        So the files of before are what they were, and a FlowDemo of before reads those of now.
+        """
+        written = dump(self)
+        return {key: value for key, value in written.items() if LATER.get(key) != value}
+
+
+class UNetConfig(OwnConfig):
     """Sizes of `nets.unet.UNet`, bounded so that a hostile file cannot ask for the whole memory."""
 
     kind: Literal["unet"] = "unet"
@@ -25,9 +57,12 @@ class UNetConfig(Strict):
     heads: Literal[1, 2, 4, 8] = 4
     end_time: bool = False
     guidance: bool = False
+    time_inputs: TimeInputs = "t,h"
+    max_frequency: Frequency = 10.0
+    dropout: Rate = 0.0
 
 
-class MLPConfig(Strict):
+class MLPConfig(OwnConfig):
     """Sizes of `nets.mlp.MLP`."""
 
     kind: Literal["mlp"] = "mlp"
@@ -35,10 +70,12 @@ class MLPConfig(Strict):
     depth: int = Field(3, ge=1, le=16)
     end_time: bool = False
     guidance: bool = False
+    time_inputs: TimeInputs = "t,h"
+    max_frequency: Frequency = 10.0
 
 
 class TransformerConfig(Strict):
-    """Sizes of a transformer over patches of 2 x 2."""
+    """Sizes of a transformer over patches of a square image."""
 
     dim: int = Field(ge=32, le=2048)
     depth: int = Field(ge=1, le=64)
@@ -54,7 +91,27 @@ class TransformerConfig(Strict):
         return self
 
 
-class YarrConfig(TransformerConfig):
+class DiTConfig(TransformerConfig, OwnConfig):
+    """Sizes of `nets.dit.DiT`, at most those of DiT-XL; see `DIT_SIZES`."""
+
+    kind: Literal["dit"] = "dit"
+    grain: ClassVar[int] = 4  # sines and cosines of two positions
+    dim: int = Field(ge=32, le=1152)
+    depth: int = Field(ge=1, le=28)
+    heads: int = Field(ge=1, le=16)
+    patch: Literal[1, 2, 4, 8] = 2
+    end_time: bool = False
+    guidance: bool = False
+    time_inputs: TimeInputs = "t,h"
+    max_frequency: Frequency = 10.0
+    dropout: Rate = 0.0
+
+
+class PublicConfig(TransformerConfig):
+    """Sizes of a transformer that others trained, over patches of 2 x 2."""
+
+
+class YarrConfig(PublicConfig):
     """Sizes of `nets.yarr.YarrDiT`."""
 
     kind: Literal["yarr"] = "yarr"
@@ -63,7 +120,7 @@ class YarrConfig(TransformerConfig):
     guidance: Literal[False] = False
 
 
-class SiTConfig(TransformerConfig):
+class SiTConfig(PublicConfig):
     """Sizes of `nets.sit.SiT`."""
 
     kind: Literal["sit"] = "sit"
@@ -72,7 +129,7 @@ class SiTConfig(TransformerConfig):
     guidance: Literal[False] = False
 
 
-class IMFConfig(TransformerConfig):
+class IMFConfig(PublicConfig):
     """Sizes of `nets.imf.IMF`; `interval` is the time [low, high] in which guidance is on."""
 
     kind: Literal["imf"] = "imf"
@@ -82,7 +139,8 @@ class IMFConfig(TransformerConfig):
 
 
 NetConfig = Annotated[
-    UNetConfig | MLPConfig | YarrConfig | SiTConfig | IMFConfig, Field(discriminator="kind")
+    UNetConfig | MLPConfig | DiTConfig | YarrConfig | SiTConfig | IMFConfig,
+    Field(discriminator="kind"),
 ]
 
 
@@ -96,11 +154,17 @@ def check_net(net: Any, shape: tuple[int, ...]) -> None:
         return
     if len(shape) != 3:
         raise ValueError(f"a '{net.kind}' works on images of shape [channels, height, width]")
-    is_unet = isinstance(net, UNetConfig)
-    grain = net.patch * 2 ** (len(net.widths) - 1) if is_unet else 2
+    grain = coarseness(net)
     if shape[1] % grain or shape[2] % grain:
         raise ValueError(f"height and width must be divisible by {grain} for this '{net.kind}'")
     if shape[1] * shape[2] > MAX_ATTENTION * grain**2:
-        raise ValueError(f"the coarsest level must have at most {MAX_ATTENTION} pixels")
-    if not is_unet and shape[1] != shape[2]:
+        raise ValueError(f"the coarsest level must have at most {MAX_ATTENTION} pixels or tokens")
+    if isinstance(net, TransformerConfig) and shape[1] != shape[2]:
         raise ValueError(f"a '{net.kind}' works on square images")
+
+
+def coarseness(net: UNetConfig | TransformerConfig) -> int:
+    """Pixels along a side of what attention sees as one."""
+    if isinstance(net, UNetConfig):
+        return net.patch * 2 ** (len(net.widths) - 1)
+    return net.patch if isinstance(net, DiTConfig) else 2

@@ -7,8 +7,8 @@ import torch
 
 from flowdemo.adapters import ADAPTERS
 from flowdemo.nets.imf import IMF
-from flowdemo.nets.sit import SiT, position_embedding
-from flowdemo.nets.transformer import embed_scalar
+from flowdemo.nets.sit import SiT
+from flowdemo.nets.transformer import embed_scalar, position_embedding
 from flowdemo.nets.yarr import YarrDiT
 from tests.test_public_nets import HEADS, NETS, converted, state
 

@@ -14,7 +14,7 @@ from torch import nn
 from flowdemo import adapters
 from flowdemo.adapters import ADAPTERS
 from flowdemo.guidance import guided_velocity
-from flowdemo.nets import imf, sit, transformer, yarr
+from flowdemo.nets import imf, transformer, yarr
 from flowdemo.nets.imf import IMF
 from flowdemo.nets.sit import SiT
 from flowdemo.nets.yarr import YarrDiT
@@ -93,7 +93,7 @@ GELU = nn.functional.gelu
 MISTAKES = {
     "half-split in yarr": ("yarr", yarr, "rotate", half_split),
     "half-split in iMF": ("imf", imf, "rotate", half_split),
-    "exact GELU": ("sit", sit.F, "gelu", lambda x, approximate: GELU(x)),
+    "exact GELU": ("sit", transformer.F, "gelu", lambda x, approximate: GELU(x)),
     "eps in SiT": ("sit", nn, "LayerNorm", other_eps(nn.LayerNorm)),
     "eps in iMF": ("imf", imf, "RMSNorm", other_eps(transformer.RMSNorm)),
     "no reversal in yarr": ("yarr", adapters, "reverse_scalar", lambda weights, name: None),

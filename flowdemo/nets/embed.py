@@ -1,21 +1,25 @@
 """Embeddings of the scalars and labels that condition a network."""
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor, nn
+
+# The inputs that a network may have and its start have not: they are embedded as zero at first.
+NEW_INPUTS = ("conditioning.interval.", "conditioning.end.", "conditioning.guidance.")
 
 
 class ScalarEmbedding(nn.Module):
     """A scalar (batch,) to a vector (batch, dim): cosines and sines, then two linear layers.
 
-    The highest frequency is 10 radians a unit. With the thousandfold one of diffusion models d/dt of
-    the network, which MeanFlow learns from, would be dominated by the embedding itself.
+    The highest frequency is `max_frequency` radians a unit. With the thousandfold one of diffusion
+    models d/dt of the network, which MeanFlow learns from, would be dominated by the embedding itself.
     """
 
-    def __init__(self, dim: int, frequencies: int = 32):
+    def __init__(self, dim: int, max_frequency: float = 10.0, frequencies: int = 32):
         super().__init__()
-        low, high = math.log(0.25), math.log(10.0)
+        low, high = math.log(0.25), math.log(max_frequency)
         # On the CPU even where a network is only planned, for the same reason as in `Labels`.
         omega = torch.exp(torch.linspace(low, high, frequencies, device="cpu"))
         self.register_buffer("omega", omega, persistent=False)
@@ -35,19 +39,35 @@ class Labels(nn.Embedding):
 
 
 class Conditioning(nn.Module):
-    """The sum of the embeddings of t, s - t, the label and the guidance weight: (batch, dim).
+    """The sum of the embeddings of the times, the label and the guidance weight: (batch, dim).
 
-    Which of them exist is the network's configuration. The empty label is `num_classes`. The weight w
-    enters as 1 - 1/w, which is 0 without guidance and bounded (arXiv:2512.02012). The embeddings of
-    s - t and w start at zero, so a network that gains these inputs starts as the network it was.
+    Which of them exist is the network's configuration. `time_inputs` says which of t, s and h = s - t
+    a network with `end_time` is told (arXiv:2505.13447, table 1c); one without is told t. The empty
+    label is `num_classes`. The weight w enters as 1 - 1/w, which is 0 without guidance and bounded
+    (arXiv:2512.02012). What stands in `NEW_INPUTS` starts at zero, so a network that gains these
+    inputs starts as the network it was; but h alone does not, as nothing else tells the time.
     """
 
-    def __init__(self, dim: int, num_classes: int, end_time: bool, guidance: bool):
+    def __init__(
+        self,
+        dim: int,
+        num_classes: int,
+        end_time: bool = False,
+        guidance: bool = False,
+        time_inputs: str = "t,h",
+        max_frequency: float = 10.0,
+    ):
         super().__init__()
-        self.time = ScalarEmbedding(dim)
+        told = set(time_inputs.split(",")) if end_time else {"t"}
+        scalar = partial(ScalarEmbedding, dim, max_frequency)
+        self.num_classes = num_classes
+        self.time = scalar() if "t" in told else None
         self.label = Labels(num_classes + 1, dim) if num_classes else None
-        self.interval = zero_last(ScalarEmbedding(dim)) if end_time else None
-        self.guidance = zero_last(ScalarEmbedding(dim)) if guidance else None
+        self.interval = scalar() if "h" in told else None
+        if self.interval and self.time:
+            zero_last(self.interval)
+        self.guidance = zero_last(scalar()) if guidance else None
+        self.end = zero_last(scalar()) if "s" in told else None
 
     def forward(
         self,
@@ -56,16 +76,17 @@ class Conditioning(nn.Module):
         label: Tensor | None = None,
         guidance: Tensor | None = None,
     ) -> Tensor:
-        embedding = self.time(t)
-        if self.label is not None:
-            empty = t.new_full(t.shape, self.label.num_embeddings - 1, dtype=torch.long)
-            embedding = embedding + self.label(empty if label is None else label)
-        if self.interval is not None:
-            embedding = embedding + self.interval(torch.zeros_like(t) if s is None else s - t)
-        if self.guidance is not None:
-            w = torch.ones_like(t) if guidance is None else guidance
-            embedding = embedding + self.guidance(1 - 1 / w)
-        return embedding
+        empty = t.new_full(t.shape, self.num_classes, dtype=torch.long)
+        s = t if s is None else s
+        w = torch.ones_like(t) if guidance is None else guidance
+        inputs = (
+            (self.time, t),
+            (self.label, empty if label is None else label),
+            (self.interval, s - t),
+            (self.guidance, 1 - 1 / w),
+            (self.end, s),
+        )
+        return sum(embed(value) for embed, value in inputs if embed is not None)
 
 
 def zero_last(embedding: ScalarEmbedding) -> ScalarEmbedding:

@@ -1,5 +1,7 @@
 """A small network for points in the plane."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -9,19 +11,12 @@ from flowdemo.nets.embed import Conditioning
 class MLP(nn.Module):
     """`net(x, t, s, label, guidance)`, x (batch, 2), returns (batch, 2).
 
-    The conditioning is added before every hidden layer.
+    The conditioning is added before every hidden layer; `told` is for it.
     """
 
-    def __init__(
-        self,
-        width: int,
-        depth: int,
-        num_classes: int,
-        end_time: bool = False,
-        guidance: bool = False,
-    ):
+    def __init__(self, width: int, depth: int, num_classes: int, **told: Any):
         super().__init__()
-        self.conditioning = Conditioning(width, num_classes, end_time, guidance)
+        self.conditioning = Conditioning(width, num_classes, **told)
         self.stem = nn.Linear(2, width)
         self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
         self.out = nn.Linear(width, 2)

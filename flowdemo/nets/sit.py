@@ -1,10 +1,9 @@
 """The latent transformer of SiT (arXiv:2401.08740): adaLN-zero, fixed sine and cosine positions."""
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from flowdemo.nets.transformer import (
+    MLP,
     PATCH,
     LabelEmbedder,
     ModulatedOutput,
@@ -14,19 +13,9 @@ from flowdemo.nets.transformer import (
     attend,
     head_size,
     modulate,
+    position_embedding,
     split_heads,
 )
-
-
-def position_embedding(grid: int, dim: int) -> Tensor:
-    """pos_n = [sin(c w) | cos(c w) | sin(r w) | cos(r w)] of the token in row r and column c.
-
-    w_m = 10000^(-m / (dim / 4)); shape (1, grid^2, dim), made in float64 and returned in float32.
-    """
-    w = 10000 ** (-torch.arange(dim // 4, dtype=torch.float64) / (dim / 4))
-    n = torch.arange(grid**2)
-    c, r = (n % grid)[:, None] * w, (n // grid)[:, None] * w
-    return torch.cat([c.sin(), c.cos(), r.sin(), r.cos()], dim=1).float()[None]
 
 
 class Attention(nn.Module):
@@ -40,17 +29,6 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = (split_heads(part, self.heads) for part in self.qkv(x).chunk(3, dim=-1))
         return self.out(attend(q, k, v))
-
-
-class MLP(nn.Module):
-    """W_2 gelu(W_1 x), with the tanh approximation of the GELU."""
-
-    def __init__(self, dim: int):
-        super().__init__()
-        self.up, self.down = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.down(F.gelu(self.up(x), approximate="tanh"))
 
 
 class Block(nn.Module):
@@ -79,8 +57,6 @@ class SiT(nn.Module):
     ):
         super().__init__()
         head_size(dim, heads)
-        if dim % 4:
-            raise ValueError(f"the position embedding needs a width divisible by 4, not {dim}")
         self.register_buffer("pos_embed", position_embedding(size // PATCH, dim))
         self.patch_embedder = PatchEmbedder(channels, dim)
         self.time_embedder = ScalarEmbedder(dim)

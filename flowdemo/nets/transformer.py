@@ -1,15 +1,18 @@
-"""What the transformers of public checkpoints share; `yarr`, `sit` and `imf` build on it.
+"""What the transformers share; `dit` and, for public checkpoints, `yarr`, `sit` and `imf` build on it.
 
-Tokens are (batch, tokens, dim). They are the 2x2 patches of an image, a grid g x g read row by row.
+Tokens are (batch, tokens, dim). They are the p x p patches of an image, a grid g x g read row by row;
+p = 2 in public checkpoints.
 The norms are LN(x) = (x - mean x) / sqrt(var x + eps), with a weight and a bias where it is affine,
 which is `nn.LayerNorm`, and `RMSNorm` below.
 """
 
 import math
+from contextlib import AbstractContextManager
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 FREQUENCIES = 128
 PATCH = 2
@@ -60,24 +63,39 @@ class LabelEmbedder(nn.Embedding):
 
 
 class PatchEmbedder(nn.Conv2d):
-    """A convolution of kernel and stride 2: (batch, channels, 2g, 2g) to (batch, g^2, dim)."""
+    """A convolution of kernel and stride p: (batch, channels, p g, p g) to (batch, g^2, dim)."""
 
-    def __init__(self, channels: int, dim: int):
-        super().__init__(channels, dim, PATCH, stride=PATCH)
+    def __init__(self, channels: int, dim: int, patch: int = PATCH):
+        super().__init__(channels, dim, patch, stride=patch)
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x).flatten(2).transpose(1, 2)
 
 
-def unpatch(y: Tensor) -> Tensor:
-    """out[c, 2 row + i, 2 column + j] = y_n[(2 i + j) C + c], n = g row + column.
+def unpatch(y: Tensor, patch: int = PATCH) -> Tensor:
+    """out[c, p row + i, p column + j] = y_n[(p i + j) C + c], n = g row + column.
 
-    (batch, g^2, 4 C) to (batch, C, 2g, 2g).
+    (batch, g^2, p^2 C) to (batch, C, p g, p g).
     """
     batch, tokens, features = y.shape
-    g, channels = math.isqrt(tokens), features // PATCH**2
-    y = y.reshape(batch, g, g, PATCH, PATCH, channels)  # (batch, row, column, i, j, c)
-    return y.permute(0, 5, 1, 3, 2, 4).reshape(batch, channels, PATCH * g, PATCH * g)
+    g, channels = math.isqrt(tokens), features // patch**2
+    y = y.reshape(batch, g, g, patch, patch, channels)  # (batch, row, column, i, j, c)
+    return y.permute(0, 5, 1, 3, 2, 4).reshape(batch, channels, patch * g, patch * g)
+
+
+def position_embedding(grid: int, dim: int) -> Tensor:
+    """pos_n = [sin(c w) | cos(c w) | sin(r w) | cos(r w)] of the token in row r and column c.
+
+    w_m = 10000^(-m / (dim / 4)); shape (1, grid^2, dim), made in float64 and returned in float32.
+    ValueError unless 4 divides `dim`.
+    """
+    if dim % 4:
+        raise ValueError(f"the position embedding needs a width divisible by 4, not {dim}")
+    # On the CPU even where a network is only planned: as a buffer it may be in no file.
+    n = torch.arange(grid**2, device="cpu")
+    w = 10000 ** (-torch.arange(dim // 4, dtype=torch.float64, device="cpu") / (dim / 4))
+    c, r = (n % grid)[:, None] * w, (n // grid)[:, None] * w
+    return torch.cat([c.sin(), c.cos(), r.sin(), r.cos()], dim=1).float()[None]
 
 
 def rotary(tokens: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -108,6 +126,11 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
 
 
+def plain_attention() -> AbstractContextManager[None]:
+    """Inside, `attend` follows the formula: no fused kernel has a forward-mode derivative."""
+    return sdpa_kernel(SDPBackend.MATH)
+
+
 class RMSNorm(nn.Module):
     """x / sqrt(mean(x^2) + eps) * w over the last axis, in the precision of w."""
 
@@ -117,6 +140,17 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.rms_norm(x.to(self.weight.dtype), self.weight.shape, self.weight, self.eps)
+
+
+class MLP(nn.Module):
+    """W_2 gelu(W_1 x), with the tanh approximation of the GELU."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.up, self.down = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down(F.gelu(self.up(x), approximate="tanh"))
 
 
 class SwiGLU(nn.Module):

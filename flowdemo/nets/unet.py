@@ -1,9 +1,12 @@
 """A small class-conditional U-Net for images."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from flowdemo.nets.dropout import dropout_of
 from flowdemo.nets.embed import Conditioning
 
 GROUPS = 8
@@ -23,14 +26,18 @@ class Norm(nn.GroupNorm):
 
 
 class ResBlock(nn.Module):
-    """Two 3x3 convolutions; the conditioning scales and shifts the second normalisation."""
+    """Two 3x3 convolutions; the conditioning scales and shifts the second normalisation.
 
-    def __init__(self, channels_in: int, channels_out: int, dim: int):
+    Dropout is where DDPM has it (arXiv:2006.11239).
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, dim: int, dropout: float):
         super().__init__()
         self.norm1 = Norm(channels_in)
         self.conv1 = nn.Conv2d(channels_in, channels_out, 3, padding=1)
         self.condition = nn.Linear(dim, 2 * channels_out)
         self.norm2 = Norm(channels_out)
+        self.drop = dropout_of(dropout)
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1)
         nn.init.zeros_(self.conv2.weight)
         nn.init.zeros_(self.conv2.bias)
@@ -40,7 +47,7 @@ class ResBlock(nn.Module):
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         scale, shift = self.condition(embedding)[:, :, None, None].chunk(2, dim=1)
         h = self.conv1(F.silu(self.norm1(x)))
-        h = self.conv2(F.silu(self.norm2(h) * (1 + scale) + shift))
+        h = self.conv2(self.drop(F.silu(self.norm2(h) * (1 + scale) + shift)))
         return self.skip(x) + h
 
 
@@ -69,7 +76,8 @@ class UNet(nn.Module):
     """`net(x, t, s, label, guidance)`, x (batch, channels, height, width), returns the shape of x.
 
     Height and width must be divisible by patch * 2 ** (number of levels - 1). With `patch` > 1 the
-    network works on patches as channels, which saves the levels of full resolution.
+    network works on patches as channels, which saves the levels of full resolution. `told` is for
+    `Conditioning`.
     """
 
     def __init__(
@@ -79,29 +87,30 @@ class UNet(nn.Module):
         blocks: int,
         dim: int,
         num_classes: int,
-        end_time: bool = False,
-        guidance: bool = False,
         patch: int = 1,
         heads: int = 4,
+        dropout: float = 0.0,
+        **told: Any,
     ):
         super().__init__()
-        self.conditioning = Conditioning(dim, num_classes, end_time, guidance)
+        self.conditioning = Conditioning(dim, num_classes, **told)
         self.to_patches, self.to_pixels = nn.PixelUnshuffle(patch), nn.PixelShuffle(patch)
         self.stem = nn.Conv2d(image_channels * patch**2, widths[0], 3, padding=1)
         skips, width = [widths[0]], widths[0]
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         for level, out in enumerate(widths):
             for _ in range(blocks):
-                self.down.append(ResBlock(width, out, dim))
+                self.down.append(ResBlock(width, out, dim, dropout))
                 width = out
                 skips.append(width)
             if level < len(widths) - 1:
                 self.down.append(Down(width))
                 skips.append(width)
-        self.middle, self.attention = ResBlock(width, width, dim), Attention(width, heads)
+        self.middle = ResBlock(width, width, dim, dropout)
+        self.attention = Attention(width, heads)
         for level, out in reversed(list(enumerate(widths))):
             for _ in range(blocks + 1):
-                self.up.append(ResBlock(width + skips.pop(), out, dim))
+                self.up.append(ResBlock(width + skips.pop(), out, dim, dropout))
                 width = out
             if level > 0:
                 self.up.append(Up(width))
