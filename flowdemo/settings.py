@@ -1,5 +1,6 @@
 """What the environment decides."""
 
+import math
 import os
 
 LIMITS = {"image": (20_000, 200_000), "points": (1_000_000, 20_000_000)}
@@ -46,3 +47,14 @@ def max_store() -> int:
 def namespace() -> str | None:
     """Whose checkpoints on the Hub are looked for: FLOWDEMO_HUB_NAMESPACE."""
     return os.environ.get("FLOWDEMO_HUB_NAMESPACE") or None
+
+
+def max_pictures(shape: tuple[int, ...]) -> int:
+    """Pictures of that shape that training may hold in memory, a byte a value."""
+    most, most_bytes = (2_000, 400_000_000) if is_public() else (200_000, 8_000_000_000)
+    return min(most, most_bytes // math.prod(shape))
+
+
+def max_unpacked() -> int:
+    """Bytes that an archive of pictures may hold, unpacked."""
+    return 300_000_000 if is_public() else 8_000_000_000

@@ -1,16 +1,22 @@
 """Image data sets as parquet files in the schema of the Hub's data sets of the same name."""
 
 import io
+import json
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from huggingface_hub import snapshot_download
 from PIL import Image
-from pyarrow import concat_tables
-from pyarrow.parquet import read_table
+from pyarrow import ArrowException
+from pyarrow.parquet import ParquetFile
 from torch import Tensor
+
+IMAGE_COLUMNS, LABEL_COLUMNS = ("image", "img"), ("label", "labels", "fine_label")
+ROWS = 256  # that are in memory at a time
 
 
 def load_images(name: str, split: str, hub_id: str | None = None) -> tuple[Tensor, Tensor]:
@@ -19,11 +25,56 @@ def load_images(name: str, split: str, hub_id: str | None = None) -> tuple[Tenso
     Read from the folder that FLOWDEMO_DATA names, else from the Hub's data set of that id
     through its cache.
     """
-    table = concat_tables(read_table(file) for file in parquet_files(name, split, hub_id))
-    image_column = next(column for column in ("image", "img") if column in table.column_names)
-    pixels = [decode(cell["bytes"]) for cell in table[image_column].to_pylist()]
-    images = torch.from_numpy(np.stack(pixels))
-    return images, torch.tensor(table["label"].to_pylist())
+    pixels, labels = [], []
+    for file in parquet_files(name, split, hub_id):
+        table = Table(file)
+        image = column_of(table.columns, IMAGE_COLUMNS)
+        for row in table.rows([image, "label"]):
+            pixels.append(decode(row[image]["bytes"]))
+            labels.append(row["label"])
+    return torch.from_numpy(np.stack(pixels)), torch.tensor(labels)
+
+
+class Table:
+    """A parquet file: its columns, how many rows, the names of its classes, and the rows in turn.
+
+    ValueError if it is none.
+    """
+
+    def __init__(self, file: Path):
+        self.file = file
+        try:
+            with ParquetFile(file) as opened:
+                schema, self.count = opened.schema_arrow, opened.metadata.num_rows
+        except (ArrowException, OSError) as error:
+            raise ValueError(f"{file.name} is no parquet file that can be read") from error
+        self.columns = tuple(schema.names)
+        self.classes = names_of_classes((schema.metadata or {}).get(b"huggingface"), self.columns)
+
+    def rows(self, columns: list[str]) -> Iterator[dict[str, Any]]:
+        """One dictionary a row, a few of them in memory."""
+        try:
+            with ParquetFile(self.file) as opened:
+                for batch in opened.iter_batches(ROWS, columns=columns):
+                    yield from batch.to_pylist()
+        except (ArrowException, OSError) as error:
+            raise ValueError(f"{self.file.name} is damaged: {error}") from error
+
+
+def column_of(columns: Iterable[str], wanted: tuple[str, ...]) -> str | None:
+    """The first of the wanted names that is there."""
+    return next((name for name in wanted if name in columns), None)
+
+
+def names_of_classes(metadata: bytes | None, columns: Iterable[str]) -> tuple[str, ...] | None:
+    """What the data set calls its labels 0, 1, ..., if the file says so as the Hub's files do."""
+    try:
+        feature = json.loads(metadata)["info"]["features"][column_of(columns, LABEL_COLUMNS)]
+        names = tuple(feature["names"])
+    except (TypeError, KeyError, ValueError):
+        return None
+    distinct = all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
+    return names if names and distinct else None
 
 
 def decode(content: bytes) -> np.ndarray:
