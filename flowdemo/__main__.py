@@ -2,4 +2,5 @@
 
 from flowdemo.cli import main
 
-main()
+if __name__ == "__main__":  # processes that make reflow pairs import this module under another name
+    main()

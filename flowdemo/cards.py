@@ -8,6 +8,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from flowdemo.config import ModelConfig
 from flowdemo.data import DATASETS, title_of
 from flowdemo.methods import METHODS
+from flowdemo.recipe import Recipe
 
 FLOORS = {"floor_frechet_distance", "floor_accuracy", "floor_images", "test_accuracy"}
 TAG, TASK = "flowdemo", "unconditional-image-generation"
@@ -156,7 +157,9 @@ def w2_of(results: dict[str, Any], nfe: int) -> float:
 
 def scale(measured: dict[str, Any]) -> list[str]:
     """What the numbers compare to."""
-    lines = [f"Straightness {measured['straightness']:.4f} at w = 1 (0 is straight)."]
+    lines = []
+    if (straightness := measured.get("straightness")) is not None:
+        lines.append(f"Straightness {straightness:.4f} at w = 1 (0 is straight).")
     if measured.keys() >= FLOORS:
         lines.append(
             "FD is the Frechet distance to the test set in the features of the classifier in this "
@@ -187,9 +190,15 @@ def training(config: ModelConfig) -> str:
             else "What it cost is not known.\n"
         ),
         *before(cost),
-        f"```json\n{json.dumps(recipe.model_dump(mode='json', exclude_none=True), indent=1)}\n```\n",
+        f"```json\n{json.dumps(told(recipe), indent=1)}\n```\n",
     ]
     return "\n".join(lines)
+
+
+def told(recipe: Recipe) -> dict[str, Any]:
+    """What a recipe says beside the defaults, and always what it is."""
+    always = {"name": recipe.name, "method": recipe.method, "data": recipe.data}
+    return always | recipe.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
 
 
 def before(cost: dict[str, Any]) -> list[str]:

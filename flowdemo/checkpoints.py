@@ -19,7 +19,7 @@ from flowdemo.config import ModelConfig, read_model_config
 from flowdemo.data import DATASETS
 from flowdemo.decoder import load_decoder
 from flowdemo.files import save_tensors, write_folder
-from flowdemo.methods import METHODS
+from flowdemo.methods import solvers_of
 from flowdemo.model import Model
 from flowdemo.nets import build_net
 from flowdemo.recipe import NAME
@@ -123,7 +123,7 @@ def read_config(folder: Path) -> ModelConfig:
 
 def check_config(config: ModelConfig, path: str) -> None:
     """ValueError unless the data and the solver of a description are ones that are known here."""
-    info, solvers = DATASETS.get(config.data), METHODS[config.method].solvers
+    info, solvers = DATASETS.get(config.data), solvers_of(config)
     if info and (config.sample_shape, config.classes) != (info.shape, info.classes):
         raise ValueError(f"{path}: data: '{config.data}' has another shape or other classes")
     if info is None and len(config.shape) < 3:

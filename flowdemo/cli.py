@@ -123,7 +123,7 @@ def line_of(row: compare.Row) -> str:
 
 def numbers(model: Model, samples: Samples) -> dict[str, Any]:
     """The JSON of a run."""
-    straight = None if model.is_large else report.straightness_of(model, samples)
+    straight = report.straightness_of(model, samples) if model.is_followed else None
     cost = {"nfe": samples.nfe, "seconds": samples.seconds, "straightness": straight}
     return samples.settings | cost
 

@@ -168,9 +168,10 @@ def measure(row: Row, model: Model, watch: Watch = lambda rows: None) -> Row:
     """The row with straightness, distance to the reference solution and warm timing.
 
     The first two depend on the flow alone and are kept for a while, since rows share them. `rmse`
-    stays None where the reference solution cannot be had. Of a large network only the run is timed.
+    stays None where the reference solution cannot be had. Of a network that is not followed only the
+    run is timed.
     """
-    if model.is_large:
+    if not model.is_followed:
         return replace(row, warm_seconds=row.samples.seconds)
     asked = followed(model, row.samples)
     straight = straight_of(model, row.samples, watch)

@@ -7,7 +7,16 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import from_json
 
-from flowdemo.recipe import MAX_STEPS, MethodName, Name, PathName, Recipe, Weight, check_guidance
+from flowdemo.recipe import (
+    MAX_STEPS,
+    MethodName,
+    Name,
+    PathName,
+    Recipe,
+    TimeSteps,
+    Weight,
+    check_guidance,
+)
 from flowdemo.sizes import NetConfig, Share, Strict, check_net
 
 SCHEMA, MAX_SIDE = 2, 256
@@ -40,7 +49,7 @@ class Results(BaseModel):
     """What `evaluate` writes: the rows, straightness, and what real data reaches."""
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
-    straightness: float
+    straightness: float | None = None
     rows: list[Measured]
     __pydantic_extra__: dict[str, float]
 
@@ -80,6 +89,9 @@ class ModelConfig(Strict):
     The network works on `shape`: pixels p in [0, 1] enter it, with a margin of `crop` zeros on every
     side, as (p - mean) / std, numbers that hold for each channel (each coordinate of points). With a
     `decoder`, p are its latents. `guided_channels` are the first ones, to which alone CFG applies.
+
+    Time begins at `eps`. Where `trained_times` are "t0", "t1" or the k beginnings of k Euler steps, the
+    network knows its velocity there alone: it makes one step, only inverts in one, or makes k steps.
     """
 
     schema_version: Literal[2] = SCHEMA
@@ -96,6 +108,8 @@ class ModelConfig(Strict):
     net: NetConfig
     path: PathName = "linear"
     sigma_min: float = Field(0.0, ge=0, lt=1)
+    trained_times: TimeSteps | Literal["t0", "t1"] | None = None
+    eps: float = Field(0.0, ge=0, le=0.1)
     guidance: tuple[Weight, Weight] = (1.0, 1.0)
     defaults: Defaults
     license: str = Field("mit", pattern=r"^[a-z0-9.-]{1,40}$")
@@ -115,6 +129,16 @@ class ModelConfig(Strict):
             return (3, 8 * height, 8 * width)
         return (channels, height - 2 * self.crop, width - 2 * self.crop)
 
+    @property
+    def fixed_steps(self) -> int | None:
+        """How many steps the network makes, if it knows no other number."""
+        return 1 if isinstance(self.trained_times, str) else self.trained_times
+
+    @property
+    def only_inverts(self) -> bool:
+        """Whether it goes from data to noise alone."""
+        return self.trained_times == "t1"
+
     @model_validator(mode="after")
     def _fits(self) -> "ModelConfig":
         check_net(self.net, self.shape)
@@ -126,6 +150,10 @@ class ModelConfig(Strict):
             raise ValueError("a 'decoder' takes latents of shape [4, height, width]")
         if self.method == "meanflow" and not self.net.end_time:
             raise ValueError("a meanflow network has 'end_time'")
+        if self.method != "reflow" and self.trained_times is not None:
+            raise ValueError("'trained_times' are those of reflow")
+        if self.fixed_steps not in (None, self.defaults.steps):
+            raise ValueError("the default steps must be those that were trained")
         check_guidance(self)
         if not self.guidance[0] <= self.defaults.guidance <= self.guidance[1]:
             raise ValueError("the default weight must lie in the range of 'guidance'")

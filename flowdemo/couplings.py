@@ -10,16 +10,35 @@ from torch import Generator, Tensor
 
 @dataclass(frozen=True)
 class Batch:
-    """Noise x_0 and data x_1 (batch, ...), labels (batch,) int64, CFG weights (batch,) or None."""
+    """Noise x_0 and data x_1 (batch, ...), labels (batch,) int64, CFG weights (batch,) or None.
+
+    What a method draws for it: times t, end times s, times r between them, and importance weights,
+    each (batch,) or None. Only the first `spans` rows have s > t.
+    """
 
     x_0: Tensor
     x_1: Tensor
     label: Tensor
     guidance: Tensor | None = None
+    t: Tensor | None = None
+    s: Tensor | None = None
+    r: Tensor | None = None
+    weight: Tensor | None = None
+    spans: int = 0
 
     def to(self, device: torch.device) -> "Batch":
-        moved = {k: v.to(device) for k, v in vars(self).items() if v is not None}
-        return replace(self, **moved)
+        return self._each(lambda value: value.to(device))
+
+    def part(self, index: int, of: int) -> "Batch":
+        """Every `of`-th row from number `index` on: what one of several processes works on."""
+        if of == 1:
+            return self
+        spans = len(range(index, self.spans, of))
+        return replace(self._each(lambda value: value[index::of]), spans=spans)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        tensors = {key: value for key, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **{key: change(value) for key, value in tensors.items()})
 
 
 Coupling = Callable[[int, Generator], Batch]
@@ -38,12 +57,16 @@ def independent(
     return draw
 
 
-def reflow_pairs(pairs: Batch) -> Coupling:
-    """Noise with the data that a teacher's ODE carried it to (arXiv:2209.03003, section 2.2)."""
+def reflow_pairs(pairs: Batch, first: int | None = None) -> Coupling:
+    """Noise with the data that a teacher's ODE carried it to (arXiv:2209.03003, section 2.2).
+
+    Only the `first` ones are drawn, by default all.
+    """
+    count = first or len(pairs.x_0)
 
     def draw(n: int, generator: Generator) -> Batch:
-        rows = torch.randint(len(pairs.x_0), (n,), generator=generator)
-        return Batch(*(None if v is None else v[rows] for v in vars(pairs).values()))
+        rows = torch.randint(count, (n,), generator=generator)
+        return Batch(pairs.x_0[rows], pairs.x_1[rows], pairs.label[rows], pairs.guidance[rows])
 
     return draw
 

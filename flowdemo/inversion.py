@@ -15,9 +15,9 @@ from flowdemo.sampling import (
     LabelChoice,
     Trajectory,
     check_work,
-    checked,
     kind_of,
     labels_of,
+    plan_of,
     run,
 )
 
@@ -54,7 +54,8 @@ def invert(
     """Follows the model's velocity from x_1 at t = 1 back to t = 0.
 
     x_1 (n, ...) holds pixels in [0, 1] or points. The other arguments are those of `sample`; a
-    MeanFlow network is followed by its velocity u(x, t, t), since its own step only goes forward.
+    MeanFlow network is followed by its velocity u(x, t, t), since its own step only goes forward. A
+    network that was trained at t = 1 alone makes its one Euler step, whatever is asked for.
     ValueError says what cannot be done.
     """
     n = len(x_1)
@@ -64,9 +65,13 @@ def invert(
         raise ValueError(f"{model.name} inverts finite data of shape {model.config.sample_shape}")
     if solver == AVERAGE:
         raise ValueError(f"'{AVERAGE}' only goes from noise to data; choose another solver")
+    if model.config.only_inverts:
+        solver, steps, tolerance = "euler", 1, None
+    elif model.config.trained_times is not None:
+        raise ValueError(f"{model.name} only goes from noise to data: it knows no other times")
     if solver == SOLVER and tolerance is None:
         tolerance = TOLERANCE
-    plan = checked(model, guidance, solver, steps, tolerance)
+    plan = plan_of(model, guidance, solver, steps, tolerance)
     budget = max_evaluations or MAX_EVALUATIONS[kind_of(model)]
     check_work(model, plan, n, budget, keep=True)
     labels = labels_of(model, label, n)
@@ -75,7 +80,7 @@ def invert(
     with torch.inference_mode():
         path = run(
             replace(model, net=counter), plan, model.normalise(x_1.float()).to(device),
-            labels.to(device), keep=True, start=1, end=0,
+            labels.to(device), keep=True, back=True,
         )  # fmt: skip
         states = model.unnormalise(path.states).cpu()
     return Inversion(

@@ -1,54 +1,60 @@
 """What training minimises. `net(x, t, s, label, guidance)`; x (batch, ...), the rest (batch,)."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from flowdemo.derivatives import AverageVelocity, forward_mode
 from flowdemo.paths import expand_like
 
 Velocity = Callable[[Tensor, Tensor], Tensor]  # v(x, t)
+REDUCTIONS = {"mean": torch.mean, "sum": torch.sum}
 
 
-def squared_error(d: Tensor) -> Tensor:
-    """|d|^2 of each sample, the mean over its elements: (batch, ...) -> (batch,)."""
-    return d.float().square().flatten(1).mean(1)
+@dataclass(frozen=True)
+class Terms:
+    """What a batch costs, row by row: the loss with its gradient, and the raw error without.
+
+    The raw error |d|^2 is the one that is logged and compared: an adaptive weight makes the loss
+    nearly constant.
+    """
+
+    loss: Tensor
+    error: Tensor
+
+
+def squared_error(d: Tensor, reduction: str = "mean") -> Tensor:
+    """|d|^2 of each sample, the mean or sum over its elements: (batch, ...) -> (batch,)."""
+    return REDUCTIONS[reduction](d.float().square().flatten(1), 1)
 
 
 def adaptive(error: Tensor, power: float, c: float) -> Tensor:
-    """The mean over the batch of sg(1 / (|d|^2 + c)^p) |d|^2 (arXiv:2505.13447, eq. 22).
+    """sg(1 / (|d|^2 + c)^p) |d|^2 of each sample (arXiv:2505.13447, eq. 22): (batch,) -> (batch,).
 
-    |d|^2 is the mean over a sample's elements, not their sum, so that c means the same for every
-    image size. power = 0 is the plain squared error.
+    power = 0 is the plain squared error. With the mean over a sample's elements as |d|^2, c means the
+    same for every image size; the paper's is the sum.
     """
     weight = (error.detach() + c) ** -power
-    return (weight * error).mean()
-
-
-def flow_matching_error(prediction: Tensor, u_t: Tensor) -> Tensor:
-    """|v(x_t, t) - u_t|^2 of each sample (arXiv:2210.02747, eq. 23)."""
-    return squared_error(prediction - u_t)
+    return weight * error
 
 
 def average_velocity_target(
-    net: nn.Module,
+    u: AverageVelocity,
     v: Tensor,
     x_t: Tensor,
     t: Tensor,
     s: Tensor,
-    label: Tensor,
-    guidance: Tensor | None,
+    tangent: Tensor | None = None,
+    derivative: Callable[..., Tensor] = forward_mode,
 ) -> Tensor:
     """The right side of the MeanFlow identity, u = v + (s - t) du/dt, without gradient.
 
-    `du/dt = (v . grad_x) u + d_t u` is the Jacobian-vector product along (v, 1, 0) for (x, t, s). The
-    paper (arXiv:2505.13447, eq. 6) has noise at t = 1 and a minus; with t -> 1 - t, v -> -v, u -> -u
-    it becomes this. v (batch, ...) is the velocity at (x_t, t), conditional or a teacher's.
+    `du/dt = (v . grad_x) u + d_t u` is the derivative along (v, 1, 0) for (x, t, s). The paper
+    (arXiv:2505.13447, eq. 6) has noise at t = 1 and a minus; with t -> 1 - t, v -> -v, u -> -u it
+    becomes this. v (batch, ...) is the velocity at (x_t, t), conditional or a teacher's; `tangent`, by
+    default v, stands for it in du/dt (arXiv:2512.02012, section 4.1: the network's own u(x, t, t)).
     """
-    with torch.no_grad():
-        _, du_dt = torch.func.jvp(
-            lambda x, t, s: net(x, t, s, label, guidance),
-            (x_t, t, s),
-            (v, torch.ones_like(t), torch.zeros_like(s)),
-        )
-        return v + expand_like(s - t, v) * du_dt
+    du_dt = derivative(u, x_t, t, s, v if tangent is None else tangent)
+    return (v + expand_like(s - t, v) * du_dt).detach()

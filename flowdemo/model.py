@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from flowdemo.config import ModelConfig
 from flowdemo.guidance import guided_velocity
-from flowdemo.methods import AVERAGE, METHODS
+from flowdemo.methods import AVERAGE, solvers_of
 from flowdemo.solvers import SOLVERS, Step, average_step, fixed_step
 
 LARGE = 20_000_000  # parameters
@@ -57,7 +57,12 @@ class Model:
     @property
     def solvers(self) -> tuple[str, ...]:
         """The solvers that this checkpoint offers."""
-        return METHODS[self.config.method].solvers
+        return solvers_of(self.config)
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether its flow is measured: it has a velocity at every time, and one that is cheap."""
+        return self.config.trained_times is None and not self.is_large
 
     def velocity(
         self, x: Tensor, t: Tensor, label: Label = None, guidance: float | Tensor = 1.0

@@ -21,7 +21,8 @@ class Preset:
 
 def preset(title: str, models: Models) -> list[Spec]:
     """The rows of a preset for at most one model of each method."""
-    chosen = {config.method: name for name, config in reversed(models.items())}
+    whole = {name: config for name, config in models.items() if config.trained_times is None}
+    chosen = {config.method: name for name, config in reversed((whole or models).items())}
     return PRESETS[title].rows({chosen[m]: models[chosen[m]] for m in METHODS if m in chosen})
 
 

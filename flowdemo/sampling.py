@@ -114,10 +114,10 @@ def run(
     x: Tensor,
     labels: Tensor,
     keep: bool,
-    start: float = 0,
-    end: float = 1,
+    back: bool = False,
 ) -> Path:
-    """The solver's path from x at `start` to `end`, normalised; data goes back to noise from 1 to 0."""
+    """The solver's path from noise x at the model's `eps` to data at 1, or `back`; normalised."""
+    start, end = (1, model.config.eps) if back else (model.config.eps, 1)
     if plan.tolerance is not None:
 
         def velocity(x: Tensor, t: Tensor) -> Tensor:
@@ -133,6 +133,15 @@ def checked(
     model: Model, guidance: float, solver: str, steps: int | None, tolerance: float | None
 ) -> Plan:
     """The plan with the model's defaults filled in; ValueError names the first value that is wrong."""
+    if model.config.only_inverts:
+        raise ValueError(f"{model.name} only goes from data to noise, in one step: invert with it")
+    return plan_of(model, guidance, solver, steps, tolerance)
+
+
+def plan_of(
+    model: Model, guidance: float, solver: str, steps: int | None, tolerance: float | None
+) -> Plan:
+    """The same for either direction."""
     if solver not in model.solvers:
         raise ValueError(
             f"{model.name} offers no solver '{solver}', but {', '.join(model.solvers)}"
@@ -146,6 +155,8 @@ def checked(
     if tolerance is not None:
         raise ValueError(f"'{solver}' takes steps, not a tolerance")
     steps = default_steps(model, solver) if steps is None else steps
+    if model.config.fixed_steps not in (None, steps):
+        raise ValueError(f"{model.name} makes {model.config.fixed_steps} step(s), not {steps}")
     return Plan(solver, within("steps", steps, (1, MAX_STEPS)), None, guidance)
 
 

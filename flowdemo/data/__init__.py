@@ -14,13 +14,16 @@ from flowdemo.noise import generator
 
 @dataclass(frozen=True)
 class DataSet:
-    """Shape of a sample, names of the classes; images enter networks as (pixel - mean) / std."""
+    """Shape of a sample, names of the classes; data enter networks as (x - mean) / std.
+
+    `mean` and `std` are one number for all channels (coordinates of points), or one for each.
+    """
 
     title: str
     shape: tuple[int, ...]
     classes: tuple[str, ...]
-    mean: float = 0.0
-    std: float = 1.0
+    mean: float | tuple[float, ...] = 0.0
+    std: float | tuple[float, ...] = 1.0
     hub_id: str | None = None
 
     @property
@@ -30,7 +33,16 @@ class DataSet:
     @property
     def normalisation(self) -> dict[str, tuple[float, ...]]:
         """`mean` and `std` of each channel, as a checkpoint states them."""
-        return {"mean": (self.mean,) * self.shape[0], "std": (self.std,) * self.shape[0]}
+        both, channels = {"mean": self.mean, "std": self.std}, self.shape[0]
+        return {k: v if isinstance(v, tuple) else (v,) * channels for k, v in both.items()}
+
+    def normalise(self, x: Tensor) -> Tensor:
+        """Pixels in [0, 1] or points (batch, ...) as networks take them."""
+        mean, std = (
+            torch.tensor(numbers).reshape(-1, *[1] * (len(self.shape) - 1))
+            for numbers in self.normalisation.values()
+        )
+        return (x - mean) / std
 
 
 FASHION = (
@@ -76,14 +88,18 @@ def title_of(name: str) -> str:
     return DATASETS[name].title if name in DATASETS else name
 
 
-def training_coupling(name: str) -> Coupling:
-    """Fresh noise with rows of the training set, normalised."""
-    info = dataset(name)
+def training_coupling(name: str, info: DataSet | None = None) -> Coupling:
+    """Fresh noise with rows of the training set, normalised as `info` says."""
+    info, (data, labels) = info or dataset(name), training_set(name)
     if info.is_image:
-        images, labels = load_images(name, "train", info.hub_id)
-        return independent(images, labels, lambda x: (x.float() / 255 - info.mean) / info.std)
-    points, labels = points_of(name, 100_000, seed=0)
-    return independent(points, labels)
+        return independent(data, labels, lambda x: info.normalise(x.float() / 255))
+    return independent(info.normalise(data), labels)
+
+
+def training_set(name: str) -> tuple[Tensor, Tensor]:
+    """Images uint8 (n, channels, h, w) or points (n, 2) to train on, and their labels (n,)."""
+    info = dataset(name)
+    return load_images(name, "train", info.hub_id) if info.is_image else points_of(name, 100_000, 0)
 
 
 def points_of(name: str, n: int, seed: int) -> tuple[Tensor, Tensor]:

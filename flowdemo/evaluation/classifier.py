@@ -26,12 +26,17 @@ class Classifier(nn.Module):
         self.project = nn.Linear(width, FEATURES)
         self.head = nn.Linear(FEATURES, classes)
 
+    def maps(self, pixels: Tensor) -> list[Tensor]:
+        """What each stage sees: (batch, 16, h, w), (batch, 48, h/2, w/2), (batch, 96, h/4, w/4)."""
+        h, seen = 2 * pixels - 1, []
+        for stage in self.stages:
+            h = stage(F.max_pool2d(h, 2) if seen else h)
+            seen.append(h)
+        return seen
+
     def features(self, pixels: Tensor) -> Tensor:
         """The layer before the logits: (batch, 64)."""
-        h = 2 * pixels - 1
-        for i, stage in enumerate(self.stages):
-            h = stage(F.max_pool2d(h, 2) if i else h)
-        return F.relu(self.project(h.mean((2, 3))))
+        return F.relu(self.project(self.maps(pixels)[-1].mean((2, 3))))
 
     def forward(self, pixels: Tensor) -> Tensor:
         return self.head(self.features(pixels))

@@ -50,7 +50,8 @@ def evaluate(
         low, high = model.config.guidance
         per_step = evaluations_per_step(model, solver, guidance)
         for nfe in nfes:
-            if low <= guidance <= high and nfe % per_step == 0:
+            fits = model.config.fixed_steps in (None, nfe // per_step)
+            if low <= guidance <= high and nfe % per_step == 0 and fits:
                 yield measure(model, nfe, guidance, solver, nfe // per_step, n)
 
 
@@ -113,7 +114,12 @@ def merge(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str
 
 
 def summary(model: Model) -> dict[str, Any]:
-    """What is measured once a checkpoint: straightness at w = 1 and what the distances compare to."""
+    """What is measured once a checkpoint: straightness at w = 1 and what the distances compare to.
+
+    A network that knows its velocity at single times alone has no straightness.
+    """
+    if not model.is_followed:
+        return floor(model.config.data)
     n = 100 if is_image(model) else 1000
     labels = torch.arange(n) % model.empty
     x_0 = start(model, SEED, n)

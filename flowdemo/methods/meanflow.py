@@ -1,4 +1,4 @@
-"""MeanFlow (arXiv:2505.13447) with the CFG weight as an input of the network (arXiv:2512.02012).
+"""MeanFlow (arXiv:2505.13447) and its improved form (arXiv:2512.02012).
 
 In the time direction of this package, noise at 0 and data at 1, and with s >= t:
 
@@ -8,67 +8,131 @@ In the time direction of this package, noise at 0 and data at 1, and with s >= t
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor, nn
 
 from flowdemo.couplings import Batch
-from flowdemo.losses import adaptive, average_velocity_target, squared_error
-from flowdemo.paths import PATHS, Path, expand_like
-from flowdemo.recipe import MeanFlowOptions, Recipe
-from flowdemo.times import TIMES, TimeSampler, intervals
+from flowdemo.derivatives import DERIVATIVES, eager, split_average
+from flowdemo.losses import Terms, adaptive, average_velocity_target, squared_error
+from flowdemo.nets.dropout import without_dropout
+from flowdemo.paths import PATHS, GaussianPath, expand_like
+from flowdemo.recipe import SPLIT, MeanFlowOptions, Recipe
+from flowdemo.times import INTERVALS, TimeSampler, intervals
+
+GuidedTeacher = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # (x, t, label, w)
 
 
 @dataclass(frozen=True)
 class MeanFlow:
-    """The MeanFlow loss; `teacher(x, t, label, w)`, if there is one, gives the guided velocity."""
+    """The MeanFlow loss; `teacher(x, t, label, w)`, if there is one, gives the guided velocity.
 
-    path: Path
+    `empty` is the label of rows without one.
+    """
+
+    path: GaussianPath
     times: TimeSampler
     options: MeanFlowOptions
-    teacher: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] | None = None
+    teacher: GuidedTeacher | None = None
+    reduction: str = "mean"
+    empty: int | None = None
 
-    def __call__(self, net: nn.Module, batch: Batch, generator: Generator) -> Tensor:
+    def timed(self, batch: Batch, generator: Generator) -> Batch:
+        """The batch with (t, s): the first rows, which are in random order, have s > t."""
         n, o = len(batch.x_1), self.options
-        k = round(o.share_interval * n)  # rows are in random order: the first k get s > t
-        t, s = intervals(self.times, n, generator, o.share_start, o.share_end)
-        s[k:] = t[k:] = self.times(n - k, generator)
-        t, s = t.to(batch.x_1), s.to(batch.x_1)
-        x_t, u_t = self.path.sample(batch.x_0, batch.x_1, t)
-        target = v = self.velocity(net, x_t, u_t, t, batch)
-        if k:
-            w = None if batch.guidance is None else batch.guidance[:k]
-            u = average_velocity_target(net, v[:k], x_t[:k], t[:k], s[:k], batch.label[:k], w)
-            target = torch.cat([u.to(v), v[k:]])
-        prediction = net(x_t, t, s, batch.label, batch.guidance)
-        return adaptive(squared_error(prediction - target), o.power, o.c)
+        k = round(o.share_interval * n)
+        draw = INTERVALS[o.intervals]
+        t, s = intervals(draw, self.times, n, generator, o.share_start, o.share_end)
+        if o.intervals == "sorted":  # the others have a marginal of t of their own
+            t[k:] = self.times(n - k, generator)
+        s[k:] = t[k:]
+        r = t + (s - t) * torch.rand(n, generator=generator) if o.derivative == SPLIT else None
+        r = None if r is None else r.to(batch.x_1)
+        return replace(batch, t=t.to(batch.x_1), s=s.to(batch.x_1), r=r, spans=k)
+
+    def __call__(self, net: nn.Module, batch: Batch) -> Terms:
+        x_t, u_t = self.path.sample(batch.x_0, batch.x_1, batch.t)
+        target = v = self.velocity(net, x_t, u_t, batch)
+        if k := batch.spans:
+            target = torch.cat([self.average(net, x_t[:k], v[:k], batch, k).to(v), v[k:]])
+        u = net(x_t, batch.t, batch.s, batch.label, batch.guidance)
+        error = squared_error(u - target, self.reduction)
+        return Terms(adaptive(error, self.options.power, self.options.c), error.detach())
+
+    def average(self, net: nn.Module, x: Tensor, v: Tensor, batch: Batch, k: int) -> Tensor:
+        """What u(x_t, t, s) of the first k rows, which have s > t, is to be."""
+        label, w = batch.label[:k], None if batch.guidance is None else batch.guidance[:k]
+        t, s, o, net = batch.t[:k], batch.s[:k], self.options, eager(net)
+
+        def u(x: Tensor, t: Tensor, s: Tensor) -> Tensor:
+            return net(x, t, s, label, w)
+
+        if o.derivative == SPLIT:
+            return split_average(u, x, t, batch.r[:k], s)
+        tangent = v
+        if o.tangent == "predicted":
+            with torch.no_grad():
+                tangent = u(x, t, t).to(v)
+        return average_velocity_target(u, v, x, t, s, tangent, DERIVATIVES[o.derivative])
 
     @torch.no_grad()
-    def velocity(self, net: nn.Module, x_t: Tensor, u_t: Tensor, t: Tensor, batch: Batch) -> Tensor:
-        """The velocity that the identity starts from: the teacher's, or u_t with own guidance."""
+    def velocity(self, net: nn.Module, x_t: Tensor, u_t: Tensor, batch: Batch) -> Tensor:
+        """The velocity that the identity starts from: a teacher's or u_t, guided as the recipe says."""
+        o, t = self.options, batch.t
+        low, high = o.guided_times
+        inside = (t >= low) & (t <= high)
+        fixed = torch.full_like(t, o.omega / (1 - o.kappa))
+        w = torch.where(inside, fixed if batch.guidance is None else batch.guidance, 1.0)
         if self.teacher is not None:
-            w = torch.ones_like(t) if batch.guidance is None else batch.guidance
             return self.teacher(x_t, t, batch.label, w).to(x_t)
-        if batch.guidance is None or not (guided := batch.guidance != 1).any():
-            return u_t
-        return self_guided(net, x_t, u_t, t, batch, guided)
+        with without_dropout(net):
+            if batch.guidance is None and (o.omega, o.kappa) != (1.0, 0.0):
+                return fixed_guided(net, x_t, u_t, batch, inside & self.obeys(batch), o)
+            if batch.guidance is not None and (guided := w != 1).any():
+                return self_guided(net, x_t, u_t, batch, guided)
+        return u_t
+
+    def obeys(self, batch: Batch) -> Tensor:
+        """The rows that fixed guidance applies to: all, or those that have kept their label."""
+        if self.options.dropped == "guided" or self.empty is None:
+            return torch.ones_like(batch.label, dtype=torch.bool)
+        return batch.label != self.empty
 
 
-def self_guided(
-    net: nn.Module, x_t: Tensor, u_t: Tensor, t: Tensor, batch: Batch, rows: Tensor
-) -> Tensor:
+def self_guided(net: nn.Module, x_t: Tensor, u_t: Tensor, batch: Batch, rows: Tensor) -> Tensor:
     """u_t + (1 - 1/w)(v_c - v_u) on `rows`; v_c is the network's at w, v_u its empty one at w = 1.
 
     Its fixed point is v_u + w (v_c - v_u) with the unguided v_c (arXiv:2512.02012, section 4).
     """
-    x, t, label, w = x_t[rows], t[rows], batch.label[rows], batch.guidance[rows]
+    x, t, label, w = x_t[rows], batch.t[rows], batch.label[rows], batch.guidance[rows]
     v_c = net(x, t, t, label, w)
     v_u = net(x, t, t, None, torch.ones_like(w))
     return u_t.index_put((rows,), u_t[rows] + expand_like(1 - 1 / w, x) * (v_c - v_u).to(u_t))
 
 
-def loss_of(recipe: Recipe, teacher: Callable | None = None) -> MeanFlow:
+def fixed_guided(
+    net: nn.Module, x_t: Tensor, u_t: Tensor, batch: Batch, rows: Tensor, o: MeanFlowOptions
+) -> Tensor:
+    """omega u_t + kappa v_c + (1 - omega - kappa) v_u on `rows` (arXiv:2505.13447, eq. 20).
+
+    v_c and v_u are the network's u(x, t, t) with and without the label. The weight that the network
+    learns is omega / (1 - kappa).
+    """
+    x, t = x_t[rows], batch.t[rows]
+    v_g = o.omega * u_t[rows] + (1 - o.omega - o.kappa) * net(x, t, t, None, None).to(u_t)
+    if o.kappa:
+        v_g = v_g + o.kappa * net(x, t, t, batch.label[rows], None).to(u_t)
+    return u_t.index_put((rows,), v_g)
+
+
+def loss_of(
+    recipe: Recipe,
+    times: TimeSampler,
+    teacher: GuidedTeacher | None = None,
+    perceptual: object = None,
+    empty: int | None = None,
+) -> MeanFlow:
     """The loss of a recipe."""
-    path = PATHS[recipe.path](recipe.sigma_min)
-    return MeanFlow(path, TIMES[recipe.times], recipe.meanflow or MeanFlowOptions(), teacher)
+    path, options = PATHS[recipe.path](recipe.sigma_min), recipe.meanflow or MeanFlowOptions()
+    return MeanFlow(path, times, options, teacher, recipe.reduction, empty)

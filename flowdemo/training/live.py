@@ -94,7 +94,9 @@ def live_recipe(wish: Wish, name: str, teacher: Model | None = None) -> Recipe:
         teacher=teacher.name if teacher else None,
         start_from=teacher.name if teacher else None,
         guidance=WEIGHTS if many else (1.0, 1.0),
-        pairs=Pairs(count=PAIRS, solver="midpoint", steps=PAIR_STEPS) if reflow else None,
+        pairs=Pairs(count=PAIRS, solver="midpoint", steps=PAIR_STEPS, held_out=0)
+        if reflow
+        else None,
         meanflow=options if mean else None,
         steps=wish.steps,
         batch_size=256,
@@ -129,9 +131,9 @@ def train_live(
 
 
 def joined(batches: list[Batch]) -> Batch:
-    """One batch of several."""
-    fields = (vars(batch).values() for batch in batches)
-    return Batch(*(torch.cat(parts) for parts in zip(*fields, strict=True)))
+    """One batch of several that hold pairs."""
+    fields = ("x_0", "x_1", "label", "guidance")
+    return Batch(*(torch.cat([getattr(batch, key) for batch in batches]) for key in fields))
 
 
 def frozen(recipe: Recipe, state: State, sources: list[Model]) -> Model:

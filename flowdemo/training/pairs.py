@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -15,24 +17,63 @@ from flowdemo.files import save_tensors, write_file
 from flowdemo.model import Model
 from flowdemo.noise import generator, noise
 from flowdemo.recipe import Recipe
-from flowdemo.solvers import grid, integrate
-from flowdemo.training.trainer import autocast, random_guidance
+from flowdemo.solvers import SOLVERS, grid, integrate, integrate_adaptive
+from flowdemo.training.crew import Crew
+from flowdemo.training.draws import random_guidance
+from flowdemo.training.precision import autocast
 
 SHARD = 500  # pairs a file: what a killed run may have to make again
 
 
-def make_pairs(recipe: Recipe, teacher: Model, folder: Path) -> Iterator[tuple[int, int]]:
-    """Writes the shards that `folder` lacks; yields (pairs there, pairs wanted) after each."""
-    count = recipe.pairs.count
-    for first, file in shard_files(recipe, folder).items():
-        n = min(SHARD, count - first)
-        if not file.is_file():
-            began = time.perf_counter()
-            made = pairs_from(recipe, teacher, first, n)
-            shard = {"x_1": made.x_1.half(), "label": made.label, "guidance": made.guidance}
-            cost = {"seconds": repr(time.perf_counter() - began)}
-            write_file(file, partial(save_tensors, shard, metadata=cost))
-        yield first + n, count
+def make_pairs(
+    recipe: Recipe, teacher: Model, folder: Path, crew: Crew | None = None
+) -> Iterator[tuple[int, int]]:
+    """Writes the shards that `folder` lacks; yields (pairs there, pairs wanted) after each.
+
+    Several processes that train together share the work; a process alone may start
+    `pairs.processes` for it.
+    """
+    crew, count = crew or Crew(), recipe.pairs.count
+    files = shard_files(recipe, folder)
+    missing = [first for first, file in files.items() if not file.is_file()]
+    mine = missing[crew.rank :: crew.size]
+    there, wanted = len(files) - len(missing), recipe.pairs.processes
+    several = wanted > 1 and crew.size == 1
+    made = in_processes(recipe, teacher, folder, mine, wanted) if several else (
+        write_shard(recipe, teacher, folder, first) for first in mine
+    )  # fmt: skip
+    if there:
+        yield min(SHARD * there, count), count
+    for _ in made:
+        there += 1
+        yield min(SHARD * there, count), count
+    crew.wait()
+
+
+def write_shard(recipe: Recipe, teacher: Model, folder: Path, first: int) -> int:
+    """Makes the pairs from number `first` on and writes their file, whole or not at all."""
+    began = time.perf_counter()
+    made = pairs_from(recipe, teacher, first, min(SHARD, recipe.pairs.count - first))
+    shard = {"x_1": made.x_1.half(), "label": made.label, "guidance": made.guidance}
+    facts = {"seconds": repr(time.perf_counter() - began), "teacher": teacher.revision}
+    file = shard_files(recipe, folder)[first]
+    write_file(file, partial(save_tensors, shard, metadata=facts))
+    return first
+
+
+def in_processes(
+    recipe: Recipe, teacher: Model, folder: Path, numbers: list[int], count: int
+) -> Iterator[int]:
+    """The same, `count` at a time in processes of their own, which share the threads of this one."""
+    threads = max(1, torch.get_num_threads() // count)
+    with ProcessPoolExecutor(
+        count, get_context("spawn"), torch.set_num_threads, (threads,)
+    ) as pool:
+        jobs = [pool.submit(write_shard, recipe, teacher, folder, first) for first in numbers]
+        try:
+            yield from (job.result() for job in as_completed(jobs))
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def pairs_from(recipe: Recipe, teacher: Model, first: int, n: int) -> Batch:
@@ -54,27 +95,52 @@ def conditions(recipe: Recipe, empty: int, first: int, n: int) -> tuple[Tensor, 
 @torch.inference_mode()
 def carry(recipe: Recipe, teacher: Model, x_0: Tensor, label: Tensor, w: Tensor) -> Tensor:
     """x_1 (n, ...) float32 on the CPU by the recipe's solver."""
-    device = next(teacher.net.parameters()).device
-    step = teacher.step(recipe.pairs.solver, label.to(device), w.to(device))
-    with autocast(device):
-        path = integrate(step, x_0.to(device), grid(recipe.pairs.steps), keep=False)
+    pairs, device = recipe.pairs, teacher.device
+    x_0, label, w = x_0.to(device), label.to(device), w.to(device)
+    start = teacher.config.eps
+    if SOLVERS[pairs.solver].adaptive:  # in float32: bfloat16 is coarser than its tolerance
+        path = integrate_adaptive(
+            lambda x, t: teacher.velocity(x, t, label, w),
+            pairs.solver, x_0, grid(1, start), pairs.tolerance, keep=False,
+        )  # fmt: skip
+    else:
+        with autocast(device):
+            step = teacher.step(pairs.solver, label, w)
+            path = integrate(step, x_0, grid(pairs.steps, start), keep=False)
     return path.states[-1].float().cpu()
 
 
-def load_pairs(recipe: Recipe, shape: tuple[int, ...], folder: Path) -> Batch:
-    """All pairs of the recipe; the noise is drawn again from its seed."""
-    shards = [load_file(file) for file in shard_files(recipe, folder).values()]
+def load_pairs(recipe: Recipe, teacher: Model, folder: Path) -> Batch:
+    """All pairs of the recipe; the noise is drawn again from its seed.
+
+    ValueError names a file that another teacher made, or that is not what was written.
+    """
+    shards = [checked_shard(recipe, teacher, *item) for item in shard_files(recipe, folder).items()]
     x_1, label, w = (torch.cat([s[key] for s in shards]) for key in ("x_1", "label", "guidance"))
-    return Batch(noise(recipe.pairs.seed, len(x_1), shape), x_1.float(), label, w)
+    return Batch(noise(recipe.pairs.seed, len(x_1), teacher.config.shape), x_1.float(), label, w)
+
+
+def checked_shard(recipe: Recipe, teacher: Model, first: int, file: Path) -> dict[str, Tensor]:
+    """The tensors of a shard."""
+    n = min(SHARD, recipe.pairs.count - first)
+    if facts_of(file).get("teacher") != teacher.revision:
+        raise ValueError(f"{file} was made by another teacher; remove it, and it is made again")
+    shard = load_file(file)
+    whole = {len(value) for value in shard.values()} == {n}
+    if not whole or not torch.isfinite(shard["x_1"]).all():
+        raise ValueError(f"{file} does not hold {n} finite pairs; remove it, and it is made again")
+    return shard
 
 
 def pair_seconds(recipe: Recipe, folder: Path) -> float:
-    """What making all pairs took, however many runs it was."""
-    total = 0.0
-    for path in shard_files(recipe, folder).values():
-        with safe_open(path, framework="pt") as file:
-            total += float(file.metadata()["seconds"])
-    return total
+    """What making all pairs took, however many runs and processes it was."""
+    return sum(float(facts_of(file)["seconds"]) for file in shard_files(recipe, folder).values())
+
+
+def facts_of(file: Path) -> dict[str, str]:
+    """What a shard says about itself."""
+    with safe_open(file, framework="pt") as opened:
+        return opened.metadata() or {}
 
 
 def shard_files(recipe: Recipe, folder: Path) -> dict[int, Path]:

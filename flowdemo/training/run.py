@@ -14,18 +14,21 @@ from torch import nn
 from flowdemo.checkpoints import folders, load, save
 from flowdemo.config import Defaults, ModelConfig
 from flowdemo.couplings import COUPLINGS, reflow_pairs
-from flowdemo.data import dataset, training_coupling
+from flowdemo.data import training_coupling
 from flowdemo.files import write_file
 from flowdemo.methods import AVERAGE
 from flowdemo.model import Model
 from flowdemo.nets import build_net
+from flowdemo.nets.embed import NEW_INPUTS
 from flowdemo.recipe import Recipe
 from flowdemo.training.bundled import recipe_names
+from flowdemo.training.crew import Accelerated, Crew
+from flowdemo.training.desk import Desk, HeldOut, Track
+from flowdemo.training.draws import dataset_of, time_sampler
 from flowdemo.training.pairs import load_pairs, make_pairs, pair_seconds
-from flowdemo.training.resume import load_state, save_state
-from flowdemo.training.trainer import Progress, State, start, train
-
-SAVE_SECONDS = 60.0
+from flowdemo.training.perceptual import perceptual_of
+from flowdemo.training.resume import load_state
+from flowdemo.training.trainer import Diverged, Progress, State, start, train
 
 
 @dataclass(frozen=True)
@@ -42,41 +45,62 @@ def run_recipe(
     resume: bool = False,
     draw_samples: Callable[[Model, Path], None] | None = None,
     sample_every: int = 500,
+    crew: Crew | None = None,
+    track: Track = lambda step, numbers: None,
 ) -> Iterator[Progress | PairsProgress]:
     """Trains `recipe` and leaves its checkpoint in `folder`, with a log and sample pictures.
 
     Without `resume` a started run in the folder is an error. The state is saved every minute, so a
-    killed run loses at most that; the checkpoint appears at the end.
+    killed run loses at most that; the checkpoint appears at the end, or, with a ValueError, where the
+    loss stays without a finite value. `track` hears the numbers of the log. Of several processes the
+    first alone writes.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    crew, device = crew or Crew(), device_of(crew)
     teacher, origin = (source(name, device) for name in (recipe.teacher, recipe.start_from))
     sources = [model for model in (teacher, origin) if model]
     check_teacher(recipe, teacher)
     work = folder / "training"
     if work.exists() and not resume:
         raise ValueError(f"{folder} has a started run; add --resume, or remove {work}")
+    crew.wait()  # until all have looked
     state = prepare(recipe, origin, device)
     finished(recipe, state, sources)  # a recipe that gives no valid model fails now, not at the end
-    coupling = None if recipe.pairs else training_coupling(recipe.data)
-    same_run(recipe, sources, work / "recipe.json")
+    perceptual = perceptual_of(recipe, dataset_of(recipe), device)
+    coupling = None if recipe.pairs else training_coupling(recipe.data, dataset_of(recipe))
+    if crew.is_main:
+        same_run(recipe, sources, work / "recipe.json")
+    crew.wait()
     load_state(state, work)
+    held_out = None
     if recipe.pairs:
-        yield from (PairsProgress(*made) for made in make_pairs(recipe, teacher, work))
-        state.pair_seconds = pair_seconds(recipe, work)
-        coupling = reflow_pairs(load_pairs(recipe, dataset(recipe.data).shape, work))
-    coupling = COUPLINGS[recipe.coupling](coupling)
-    empty, saved = len(dataset(recipe.data).classes), state.seconds
-    cut_log(work / "log.jsonl", state.step)
-    for progress in train(recipe, state, coupling, empty, teacher):
-        write_log(work / "log.jsonl", progress)
-        if draw_samples and progress.step % sample_every == 0:
-            draw_samples(finished(recipe, state, sources), work / f"samples-{state.step:06d}.png")
-        if state.seconds - saved > SAVE_SECONDS:
-            save_state(state, work)
-            saved = state.seconds
-        yield progress
-    save_state(state, work)
-    save(finished(recipe, state, sources), folder)
+        for made in make_pairs(recipe, teacher, work, crew):
+            yield PairsProgress(*made)
+        pairs, state.pair_seconds = load_pairs(recipe, teacher, work), pair_seconds(recipe, work)
+        coupling, held_out = reflow_pairs(pairs, recipe.pairs.trained), HeldOut(recipe, pairs)
+    desk = Desk(work, draw_samples, sample_every, track, held_out)
+    coupling, empty = COUPLINGS[recipe.coupling](coupling), len(dataset_of(recipe).classes)
+    steps = train(recipe, state, coupling, empty, teacher, perceptual, crew)
+    if crew.is_main:
+        steps = desk.kept(steps, lambda: finished(recipe, state, sources), state)
+    try:
+        yield from steps
+    except Diverged as error:
+        if crew.is_main:
+            save(finished(recipe, state, sources), folder)
+        raise ValueError(
+            f"{recipe.name}: {error}; {folder} holds the weights before that. "
+            "Take a smaller 'learning_rate' or 'clip', or 'precision' \"float32\""
+        ) from error
+    if crew.is_main:
+        save(finished(recipe, state, sources), folder)
+    crew.wait()
+
+
+def device_of(crew: Crew) -> torch.device:
+    """The GPU of this process, or else the CPU."""
+    if isinstance(crew, Accelerated):
+        return crew.accelerator.device
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def source(name: str | None, device: torch.device) -> Model | None:
@@ -95,7 +119,7 @@ def check_teacher(recipe: Recipe, teacher: Model | None) -> None:
     own, (low, high) = teacher.config, teacher.config.guidance
     if own.data != recipe.data:
         raise ValueError(f"{teacher.name} makes {own.data}, not {recipe.data}")
-    info = dataset(recipe.data)
+    info = dataset_of(recipe)
     if (own.shape, own.mean, own.std) != (info.shape, *info.normalisation.values()):
         raise ValueError(f"{teacher.name} works on samples of another shape or scale")
     if (own.path, own.sigma_min) != (recipe.path, recipe.sigma_min):
@@ -117,21 +141,20 @@ def same_run(recipe: Recipe, sources: list[Model], file: Path) -> None:
 
 def prepare(recipe: Recipe, origin: Model | None, device: torch.device) -> State:
     """The state at step 0, from fresh weights or from those of `origin`."""
-    info = dataset(recipe.data)
+    info = dataset_of(recipe)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)  # the initialisers of torch.nn know no other generator
         net, ema = (build_net(recipe.net, info.shape, len(info.classes)) for _ in range(2))
     if origin and not take_over(net, origin.net):
         raise ValueError(f"{recipe.name}: the net does not fit {origin.name}, its start")
-    return start(recipe, net, ema, device)
+    return start(recipe, net, ema, device, time_sampler(recipe))
 
 
 def take_over(net: nn.Module, origin: nn.Module) -> bool:
     """Gives `net` the weights of `origin`; only the inputs s and w may be new. False if unfit."""
     there, wanted = origin.state_dict(), net.state_dict()
-    new = ("conditioning.interval.", "conditioning.guidance.")
     fits = all(key in wanted and wanted[key].shape == there[key].shape for key in there)
-    if not fits or any(not key.startswith(new) for key in wanted.keys() - there.keys()):
+    if not fits or any(not key.startswith(NEW_INPUTS) for key in wanted.keys() - there.keys()):
         return False
     net.load_state_dict(there, strict=False)
     return True
@@ -139,7 +162,7 @@ def take_over(net: nn.Module, origin: nn.Module) -> bool:
 
 def finished(recipe: Recipe, state: State, sources: list[Model]) -> Model:
     """The averaged weights with their description."""
-    info = dataset(recipe.data)
+    info = dataset_of(recipe)
     cost = {
         "images_seen": state.step * recipe.batch_size,
         "hours": round((state.seconds + state.pair_seconds) / 3600, 3),
@@ -155,6 +178,8 @@ def finished(recipe: Recipe, state: State, sources: list[Model]) -> Model:
         net=recipe.net,
         path=recipe.path,
         sigma_min=recipe.sigma_min,
+        trained_times=recipe.trained_times,
+        eps=recipe.eps,
         guidance=recipe.guidance,
         defaults=defaults_of(recipe),
         recipe=recipe,
@@ -173,7 +198,9 @@ def chain(sources: list[Model]) -> dict[str, Any]:
 
 
 def defaults_of(recipe: Recipe) -> Defaults:
-    """Flow matching takes many steps, reflow and MeanFlow one."""
+    """Flow matching takes many steps, reflow and MeanFlow one, and k trained times k."""
+    if isinstance(recipe.times, int):
+        return Defaults(solver="euler", steps=recipe.times)
     if recipe.method == "flow-matching":
         return Defaults(solver="euler", steps=50)
     return Defaults(solver=AVERAGE if recipe.method == "meanflow" else "euler", steps=1)
@@ -187,20 +214,3 @@ def machine(device: torch.device) -> str:
     names = re.findall(r"model name\s*: (.*)", info.read_text()) if info.is_file() else []
     name = names[0] if names else platform.processor() or "CPU"
     return re.sub(r"[^\w .,()@/+-]", " ", f"{name}, {torch.get_num_threads()} thread(s)")
-
-
-def write_log(path: Path, progress: Progress) -> None:
-    """Appends one line of JSON."""
-    keys = ("step", "loss", "gradient", "seconds")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        file.write(json.dumps({key: round(getattr(progress, key), 6) for key in keys}) + "\n")
-
-
-def cut_log(path: Path, step: int) -> None:
-    """Drops the lines of steps that a resumed run will do again."""
-    if path.is_file():
-        # A killed run may have left half a line.
-        whole = [x for x in path.read_text().splitlines() if x.endswith("}")]
-        lines = [x for x in whole if json.loads(x)["step"] <= step]
-        write_file(path, lambda draft: draft.write_text("".join(f"{x}\n" for x in lines)))

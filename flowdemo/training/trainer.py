@@ -8,107 +8,185 @@ from dataclasses import dataclass, field
 import torch
 from torch import Generator, Tensor, nn
 
-from flowdemo.couplings import Batch, Coupling, drop_labels
+from flowdemo.couplings import Batch, Coupling
 from flowdemo.methods import METHODS, Loss
+from flowdemo.methods.flow_matching import Perceptual
 from flowdemo.model import Model
+from flowdemo.nets.dropout import begin_step
 from flowdemo.noise import generator
 from flowdemo.recipe import Recipe, Schedule
+from flowdemo.resampling import LossSecondMoment
+from flowdemo.times import TimeSampler, uniform
+from flowdemo.training.crew import Crew
+from flowdemo.training.draws import draw
+from flowdemo.training.precision import autocast, faster
+
+BINS = 10  # of t in the log
+BAD_STEPS = 3  # in a row that end a run
+
+
+class Diverged(ValueError):
+    """Several steps in a row had no finite loss; the weights are those before them."""
 
 
 @dataclass
 class State:
     """All that changes while training: saved and loaded, it goes on as if never stopped.
 
-    `seconds` is what the steps took, `pair_seconds` what the pairs took, which keep it themselves.
+    `times` may be a sampler that learns from the errors. `seconds` is what the steps took,
+    `pair_seconds` what the pairs took, which keep it themselves; `skipped` counts the steps that were
+    left out, `bad` those at the end.
     """
 
     net: nn.Module
     ema: nn.Module
     optimizer: torch.optim.Optimizer
     generator: Generator
+    times: TimeSampler
+    scaler: torch.amp.GradScaler
     step: int = 0
     seconds: float = 0.0
     pair_seconds: float = 0.0
+    skipped: int = 0
+    bad: int = 0
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.net.parameters()).device
 
 
 @dataclass(frozen=True)
 class Progress:
-    """One step done: its number, loss and gradient norm, and the seconds trained so far."""
+    """One step done: its number, loss, raw error and gradient norm, and the seconds trained so far.
+
+    `t` and `errors` (batch,) are the raw error of each row, on the CPU.
+    """
 
     step: int
     steps: int
     loss: float
+    error: float
     gradient: float
     seconds: float
+    t: Tensor = field(repr=False)
+    errors: Tensor = field(repr=False)
     state: State = field(repr=False)
 
+    @property
+    def bins(self) -> list[float | None]:
+        """The mean raw error in ten equal bins of t; None where no row lay."""
+        rows = (self.t * BINS).long().clamp(0, BINS - 1)
+        counts = torch.bincount(rows, minlength=BINS)
+        sums = torch.zeros(BINS, dtype=torch.float64).index_add_(0, rows, self.errors.double())
+        return [s / n if n else None for s, n in zip(sums.tolist(), counts.tolist(), strict=True)]
 
-def start(schedule: Schedule, net: nn.Module, ema: nn.Module, device: torch.device) -> State:
+
+def start(
+    schedule: Schedule,
+    net: nn.Module,
+    ema: nn.Module,
+    device: torch.device,
+    times: TimeSampler = uniform,
+) -> State:
     """Step 0. `net` and `ema` hold the same weights."""
     net, ema = net.to(device).train(), ema.to(device).eval().requires_grad_(False)
     ema.load_state_dict(net.state_dict())
     optimizer = torch.optim.Adam(net.parameters(), lr=schedule.learning_rate)
-    return State(net, ema, optimizer, generator(schedule.seed))
+    scaler = torch.amp.GradScaler(device.type, enabled=schedule.precision == "float16")
+    return State(net, ema, optimizer, generator(schedule.seed), times, scaler)
 
 
 def train(
-    recipe: Recipe, state: State, coupling: Coupling, empty: int, teacher: Model | None = None
+    recipe: Recipe,
+    state: State,
+    coupling: Coupling,
+    empty: int,
+    teacher: Model | None = None,
+    perceptual: Perceptual | None = None,
+    crew: Crew | None = None,
 ) -> Iterator[Progress]:
     """Trains `state` in place by the recipe's method; `empty` is the empty label."""
-    loss = METHODS[recipe.method].loss(recipe, teacher.velocity if teacher else None)
-    return optimise(recipe, state, lambda g: draw(recipe, coupling, empty, g), loss)
+    velocity = teacher.velocity if teacher else None
+    loss = METHODS[recipe.method].loss(recipe, state.times, velocity, perceptual, empty)
+    return optimise(recipe, state, lambda g: draw(recipe, coupling, empty, g), loss, crew)
 
 
 def optimise(
-    schedule: Schedule, state: State, draw: Callable[[Generator], Batch], loss: Loss
+    schedule: Schedule,
+    state: State,
+    draw: Callable[[Generator], Batch],
+    loss: Loss,
+    crew: Crew | None = None,
 ) -> Iterator[Progress]:
     """Goes on to `schedule.steps`, yielding after every step.
 
-    Batches and times are drawn on the CPU from the state's generator.
+    Batches and times are drawn on the CPU from the state's generator. `Diverged` after three steps
+    in a row without a finite gradient.
     """
-    device = next(state.net.parameters()).device
+    crew = crew or Crew()
+    net = faster(state.net) if schedule.compile else state.net
     while state.step < schedule.steps:
         began = time.perf_counter()
-        batch = draw(state.generator).to(device)
+        batch = loss.timed(draw(state.generator), state.generator)
+        seed = int(torch.randint(2**31, (), generator=state.generator))
+        begin_step(state.net, seed + crew.rank, state.device)
         set_learning_rate(state.optimizer, schedule, state.step)
-        with autocast(device):
-            value = loss(state.net, batch, state.generator)
-        gradient = update(state, value, schedule)
+        losses, errors = backward(schedule, state, net, batch, loss, crew)
+        gradient = update(state, schedule, crew)
+        if isinstance(state.times, LossSecondMoment) and not state.bad:
+            state.times.update(batch.t, errors)
         state.seconds += time.perf_counter() - began
-        yield Progress(state.step, schedule.steps, value.item(), gradient, state.seconds, state)
+        mean = (losses.mean().item(), errors.mean().item())
+        yield Progress(
+            state.step, schedule.steps, *mean, gradient, state.seconds, batch.t, errors, state
+        )
 
 
-def update(state: State, loss: Tensor, schedule: Schedule) -> float:
-    """One step of Adam and of the moving average; the gradient's norm before clipping.
+def backward(
+    schedule: Schedule, state: State, net: nn.Module, batch: Batch, loss: Loss, crew: Crew
+) -> tuple[Tensor, Tensor]:
+    """The gradient of the mean loss, a part of the batch at a time; the rows' losses and errors.
 
-    A step whose gradient is not finite changes nothing but the step count.
+    Part j of process r holds every (parts x processes)-th row.
     """
     state.optimizer.zero_grad()
-    loss.backward()
+    n, of, device = len(batch.x_1), schedule.accumulate * crew.size, state.device
+    losses, errors = torch.zeros(n), torch.zeros(n)
+    for j in range(schedule.accumulate):
+        index = crew.rank + crew.size * j
+        with autocast(device, schedule.precision):
+            terms = loss(net, batch.part(index, of).to(device))
+        # The mean over processes follows: hence the factor.
+        state.scaler.scale(crew.size * terms.loss.sum() / n).backward()
+        losses[index::of], errors[index::of] = terms.loss.detach().cpu(), terms.error.cpu()
+    if crew.size > 1:
+        mine = slice(crew.rank, None, crew.size)
+        losses, errors = (crew.gather(rows[mine].to(device), n).cpu() for rows in (losses, errors))
+    return losses, errors
+
+
+def update(state: State, schedule: Schedule, crew: Crew) -> float:
+    """One step of Adam and of the moving average; the gradient's norm before clipping.
+
+    A step whose gradient is not finite changes nothing but the counts.
+    """
+    gradients = [p.grad for p in state.net.parameters() if p.grad is not None]
+    crew.mean(gradients)
+    state.scaler.unscale_(state.optimizer)
     gradient = nn.utils.clip_grad_norm_(state.net.parameters(), schedule.clip).item()
-    if math.isfinite(gradient):
-        state.optimizer.step()
+    finite = math.isfinite(gradient)
+    if finite:
+        state.scaler.step(state.optimizer)
         average(state.ema, state.net, ema_decay(state.step, schedule.ema))
+    searching = state.scaler.is_enabled() and state.scaler.get_scale() > 1  # for its scale
+    state.scaler.update()
     state.step += 1
+    state.skipped += not finite
+    state.bad = 0 if finite or searching else state.bad + 1
+    if state.bad >= BAD_STEPS:
+        state.bad = 0  # one that goes on from here has three again
+        raise Diverged(f"the loss was not finite in {BAD_STEPS} steps in a row, up to {state.step}")
     return gradient
-
-
-def draw(recipe: Recipe, coupling: Coupling, empty: int, generator: Generator) -> Batch:
-    """A batch; independent ones get random weights and dropped labels, a teacher's pairs have both."""
-    batch = coupling(recipe.batch_size, generator)
-    if recipe.pairs is not None:
-        return batch
-    if recipe.net.guidance:
-        w = random_guidance(recipe, recipe.batch_size, generator)
-        batch = Batch(batch.x_0, batch.x_1, batch.label, w)
-    return drop_labels(batch, recipe.label_dropout, empty, generator)
-
-
-def random_guidance(recipe: Recipe, n: int, generator: Generator) -> Tensor:
-    """CFG weights (n,): uniform in the recipe's range, but a share of them is 1."""
-    low, high = recipe.guidance
-    w = low + (high - low) * torch.rand(n, generator=generator)
-    return torch.where(torch.rand(n, generator=generator) < recipe.share_unguided, 1.0, w)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, schedule: Schedule, step: int) -> None:
@@ -128,18 +206,3 @@ def ema_decay(n: int, decay: float) -> float:
 def average(ema: nn.Module, net: nn.Module, decay: float) -> None:
     """ema = decay ema + (1 - decay) net."""
     torch._foreach_lerp_(list(ema.parameters()), list(net.parameters()), 1 - decay)
-
-
-def autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 where the processor computes with it, else float32."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device))
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is native there; emulated it would be slower than float32."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type != "cpu":
-        return False
-    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    return bool(supported())

@@ -6,7 +6,7 @@ import gradio as gr
 
 from flowdemo.compare import completed, parse_spec
 from flowdemo.config import ModelConfig
-from flowdemo.methods import METHODS
+from flowdemo.methods import solvers_of
 from flowdemo.sampling import is_adaptive
 from flowdemo.ui.controls import TOLERANCES, names_for
 from flowdemo.ui.events import PROMPT, QUICK
@@ -47,8 +47,9 @@ def offer(name: str) -> list[dict[str, Any]]:
     config = config_of(name)
     (low, high), own = config.guidance, config.defaults
     return [
-        {"choices": list(METHODS[config.method].solvers), "value": own.solver},
-        {"value": own.steps, "visible": not is_adaptive(own.solver)},
+        {"choices": list(solvers_of(config)), "value": own.solver},
+        {"value": own.steps, "visible": not is_adaptive(own.solver),
+         "interactive": config.fixed_steps is None},
         {"minimum": low, "maximum": max(high, low + 0.1), "value": own.guidance,
          "visible": high > low},
     ]  # fmt: skip

@@ -75,7 +75,7 @@ def generate(
         )
     made = samples.settings | {"nfe": samples.nfe, "seconds": samples.seconds}
     made |= {"note": note} if note else {}
-    if not loaded.is_large:
+    if loaded.is_followed:
         made |= {"straightness": straightness_of(loaded, samples)}
     with spoken():
         return exports.export_all(samples, fresh_folder(), loaded.name), json.loads(

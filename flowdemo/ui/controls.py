@@ -91,7 +91,11 @@ def properties(choice: Choice) -> dict[str, dict[str, Any]]:
             "interactive": choice.label != ANY,  # without a class there is nothing to guide to
         },
         "solver": {"choices": list(model.solvers), "value": choice.solver},
-        "steps": {"value": choice.steps or default_steps(model, "rk4"), "visible": not adaptive},
+        "steps": {
+            "value": choice.steps or default_steps(model, "rk4"),
+            "visible": not adaptive,
+            "interactive": config.fixed_steps is None,
+        },
         "tolerance": {
             "choices": sorted({*TOLERANCES, choice.tolerance or DEFAULT_TOLERANCE}, reverse=True),
             "value": choice.tolerance or DEFAULT_TOLERANCE,

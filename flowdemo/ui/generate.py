@@ -82,7 +82,7 @@ def measured(samples: Samples, wanted: Wanted = lambda: True) -> Iterator[str | 
     samples are followed.
     """
     model = load(samples.settings["model"])
-    if model.is_large:
+    if not model.is_followed:
         return
 
     def work(watch: Callable[[int], None]) -> float:
@@ -185,7 +185,7 @@ def numbers(model: Model, samples: Samples, straight: float | None = None) -> st
 
 def pending(model: Model) -> str:
     """What stands where the straightness will: of a large network it would take minutes."""
-    return "\u2013" if model.is_large else "…"
+    return "…" if model.is_followed else "\u2013"
 
 
 def link(choice: Choice, samples: Samples) -> str:

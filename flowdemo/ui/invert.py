@@ -79,9 +79,12 @@ def travel(digit: Tensor, trip: Trip, watch: Watch) -> View:
     limit = {"watch": watch, "max_evaluations": max_evaluations("image")}
     with TIMED:
         back = invert(back_by, digit, label, trip.guidance, **limit)
-        again = onward(back_by, back.x_0, label, trip.guidance, EXACT | limit)
-        way = between(back.x_0[0], start(back_by, trip.seed, 1)[0], WAY)
         own = limit if forth_by.config.method != "flow-matching" else EXACT | limit
+        if back_by.config.only_inverts:  # the other model must come back, its own way
+            again = onward(forth_by, back.x_0, label, trip.forward_guidance, own)
+        else:
+            again = onward(back_by, back.x_0, label, trip.guidance, EXACT | limit)
+        way = between(back.x_0[0], start(back_by, trip.seed, 1)[0], WAY)
         forth = onward(forth_by, back.x_0, target, trip.forward_guidance, own)
         others = onward(forth_by, way, target, trip.forward_guidance, own)
     error = round_trip_error(digit, again.images)

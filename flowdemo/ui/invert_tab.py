@@ -29,7 +29,9 @@ def build() -> None:
     with gr.Row(elem_classes="fd-main fd-two"):
         with gr.Column(scale=3, min_width=270, elem_classes="fd-controls"):
             pad = drawing()
-            values = [*way("Back by", models, "i-back"), *way("Forward by", models, "i-forth")]
+            back = {name: own for name, own in models.items() if goes_back(own)}
+            forth = {name: own for name, own in models.items() if not own.only_inverts}
+            values = [*way("Back by", back, "i-back"), *way("Forward by", forth, "i-forth")]
             seed = gr.Number(1, label="Seed of the other noise", precision=0, minimum=0)
             with gr.Row():
                 go = gr.Button("Invert", variant="primary", elem_id="i-go", min_width=100)
@@ -48,6 +50,11 @@ def build() -> None:
         show_progress_on=status, **RUN,
     )  # fmt: skip
     stop.click(stop_run, switch, status, **QUICK)
+
+
+def goes_back(config: ModelConfig) -> bool:
+    """Whether a model can be asked for the noise of a digit."""
+    return config.trained_times is None or config.only_inverts
 
 
 def drawing() -> gr.Sketchpad:

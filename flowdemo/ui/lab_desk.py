@@ -101,4 +101,5 @@ def titles(data: str, desk: Desk) -> list[str]:
 def checkpoints_of(data: str) -> list[str]:
     """The names of the checkpoints of a data set, in the order of the methods."""
     order = list(METHODS)
-    return sorted(models := models_of(data), key=lambda name: order.index(models[name].method))
+    models = {name: c for name, c in models_of(data).items() if c.trained_times is None}
+    return sorted(models, key=lambda name: order.index(models[name].method))

@@ -84,9 +84,11 @@ def offered() -> list[str]:
 
 
 def by_data() -> dict[str, dict[str, list[str]]]:
-    """Data set -> method -> names of its models; folders that cannot be read are left out."""
+    """Data set -> method -> names of its models that generate; unreadable folders are left out."""
     found: dict[str, dict[str, list[str]]] = {}
     for name, config in configs().items():
+        if config.only_inverts:
+            continue
         found.setdefault(config.data, {}).setdefault(config.method, []).append(name)
     order = {name: i for i, name in enumerate(DATASETS)}
     return dict(sorted(found.items(), key=lambda item: order.get(item[0], 99)))

@@ -1,0 +1,109 @@
+"""What a run writes down: its state, its log, pictures, the error on held-out pairs."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from flowdemo.couplings import Batch
+from flowdemo.files import write_file
+from flowdemo.methods import METHODS
+from flowdemo.model import Model
+from flowdemo.noise import generator
+from flowdemo.recipe import Recipe
+from flowdemo.training.draws import time_sampler
+from flowdemo.training.resume import save_state
+from flowdemo.training.trainer import Progress, State
+
+SAVE_SECONDS = 60.0
+HELD_OUT, HELD_OUT_SEED = 512, 17  # pairs that are measured, and the seed of their times
+Track = Callable[[int, dict[str, Any]], None]  # (step, numbers)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The pairs that are not trained on."""
+
+    recipe: Recipe
+    pairs: Batch
+
+    def error(self, net: nn.Module) -> float | None:
+        """The mean raw error on some of them, always at the same times; None if there are none."""
+        count = self.recipe.pairs.trained
+        rows = slice(count, count + HELD_OUT)
+        if not len(self.pairs.label[rows]):
+            return None
+        tensors = ("x_0", "x_1", "label", "guidance")
+        batch = replace(self.pairs, **{key: getattr(self.pairs, key)[rows] for key in tensors})
+        plain = self.recipe.model_copy(update={"loss": "l2"})
+        loss = METHODS[plain.method].loss(plain, time_sampler(plain))
+        batch = loss.timed(batch, generator(HELD_OUT_SEED)).to(next(net.parameters()).device)
+        with torch.inference_mode():
+            return loss(net, batch).error.mean().item()
+
+
+@dataclass
+class Desk:
+    """Files in `folder`: the state every minute, a line of JSON a step, a picture every so often."""
+
+    folder: Path
+    draw_samples: Callable[[Model, Path], None] | None
+    sample_every: int
+    track: Track
+    held_out: HeldOut | None = None
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log.jsonl"
+
+    def kept(
+        self, steps: Iterator[Progress], model: Callable[[], Model], state: State
+    ) -> Iterator[Progress]:
+        """The steps as they come, written down; the state also where they end or fail."""
+        cut_log(self.log, state.step)
+        saved = state.seconds
+        try:
+            for progress in steps:
+                self.write(progress, model)
+                if state.seconds - saved > SAVE_SECONDS:
+                    save_state(state, self.folder)
+                    saved = state.seconds
+                yield progress
+        except ValueError:
+            save_state(state, self.folder)
+            raise
+        save_state(state, self.folder)
+
+    def write(self, progress: Progress, model: Callable[[], Model]) -> None:
+        """One line of the log; a picture and the held-out error where they are due."""
+        numbers = numbers_of(progress)
+        if progress.step % self.sample_every == 0 or progress.step == progress.steps:
+            if self.draw_samples:
+                self.draw_samples(model(), self.folder / f"samples-{progress.step:06d}.png")
+            if self.held_out and (error := self.held_out.error(progress.state.ema)) is not None:
+                numbers["held_out"] = error
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.log.open("a") as file:
+            file.write(json.dumps(numbers) + "\n")
+        self.track(progress.step, numbers)
+
+
+def numbers_of(progress: Progress) -> dict[str, Any]:
+    """The numbers of a step; JSON has no word for those that are not finite."""
+    keys = ("step", "loss", "error", "gradient", "seconds")
+    numbers = {key: getattr(progress, key) for key in keys}
+    numbers |= {"bins": progress.bins, "skipped": progress.state.skipped}
+    return json.loads(json.dumps(numbers), parse_constant=lambda word: None)
+
+
+def cut_log(path: Path, step: int) -> None:
+    """Drops the lines of steps that a resumed run will do again."""
+    if path.is_file():
+        # A killed run may have left half a line.
+        whole = [x for x in path.read_text().splitlines() if x.endswith("}")]
+        lines = [x for x in whole if json.loads(x)["step"] <= step]
+        write_file(path, lambda draft: draft.write_text("".join(f"{x}\n" for x in lines)))
