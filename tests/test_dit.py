@@ -1,0 +1,228 @@
+"""The DiT, and what any network of ours may be told about time."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from flowdemo import checkpoints
+from flowdemo.nets import build_net
+from flowdemo.nets.embed import NEW_INPUTS
+from flowdemo.nets.transformer import PatchEmbedder, plain_attention, unpatch
+from flowdemo.sizes import DIT_SIZES, DiTConfig, MLPConfig, UNetConfig, check_net
+from tests.conftest import make_model
+
+N, SIZE = 3, 8
+FORMS = ["t,h", "t,s", "t,s,h", "h"]
+KINDS = {
+    "dit": (DiTConfig, {"dim": 32, "depth": 2, "heads": 2, "patch": 4}, (1, SIZE, SIZE)),
+    "unet": (UNetConfig, {"widths": (8, 16), "dim": 16}, (1, SIZE, SIZE)),
+    "mlp": (MLPConfig, {"width": 16, "depth": 2}, (2,)),
+}
+
+
+def fresh(kind="dit", **options):
+    config, sizes, shape = KINDS[kind]
+    return build_net(config(**(sizes | options)), shape, 10)
+
+
+def random(net):
+    """The same network with random weights: of a fresh one much is zero."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.copy_(0.2 * torch.randn(parameter.shape, generator=generator))
+    return net
+
+
+def inputs(kind="dit", dtype=torch.float64, n=N):
+    g = torch.Generator().manual_seed(1)
+    x, v = (torch.randn(n, *KINDS[kind][2], generator=g).to(dtype) for _ in range(2))
+    t, s = torch.full((n,), 0.2, dtype=dtype), torch.full((n,), 0.9, dtype=dtype)
+    return x, v, t, s, torch.arange(n), torch.full((n,), 2.0, dtype=dtype)
+
+
+def derivative(net, x, v, t, s, label, w):
+    """The output and its derivative along (v, 1, 0) for (x, t, s)."""
+    tangents = (v, torch.ones_like(t), torch.zeros_like(s))
+    with torch.no_grad(), plain_attention():
+        return torch.func.jvp(lambda x, t, s: net(x, t, s, label, w), (x, t, s), tangents)
+
+
+@pytest.mark.parametrize("name, millions", {"S": 33, "B": 130, "L": 458, "XL": 675}.items())
+def test_the_named_sizes_are_those_of_the_paper(name, millions):
+    with torch.device("meta"):
+        net = build_net(DiTConfig(**DIT_SIZES[name]), (4, 32, 32), 1000)
+    assert sum(p.numel() for p in net.parameters()) == pytest.approx(millions * 1e6, rel=0.01)
+
+
+@pytest.mark.parametrize("name, millions", {"xs": 0.5, "tiny": 2.0}.items())
+def test_the_small_sizes_are_small(name, millions):
+    config = DiTConfig(**DIT_SIZES[name], patch=4, end_time=True, guidance=True)
+    with torch.device("meta"):
+        net = build_net(config, (1, 28, 28), 10)
+    assert sum(p.numel() for p in net.parameters()) == pytest.approx(millions * 1e6, rel=0.1)
+
+
+@pytest.mark.parametrize("patch", [1, 2, 4, 8])
+def test_patches_are_put_back_where_they_were(patch):
+    x, features = torch.randn(2, 3, 16, 16), 3 * patch**2
+    embed = PatchEmbedder(3, features, patch)
+    with torch.no_grad():  # feature (p i + j) C + c is the pixel (i, j) of channel c
+        embed.bias.zero_()
+        kernels = torch.eye(features).reshape(features, patch, patch, 3)
+        embed.weight.copy_(kernels.permute(0, 3, 1, 2))
+        assert torch.equal(unpatch(embed(x), patch), x)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_derivative_along_the_flow_is_that_of_finite_differences(form):
+    net = random(fresh(end_time=True, guidance=True, time_inputs=form)).double()
+    x, v, t, s, label, w = inputs()
+    eps = 1e-6
+    _, d = derivative(net, x, v, t, s, label, w)
+    ahead, behind = (net(x + e * v, t + e, s, label, w) for e in (eps, -eps))
+    difference = (ahead - behind) / (2 * eps)
+    assert (d - difference).norm() < 1e-6 * difference.norm()
+
+
+def test_the_fused_attention_is_the_plain_one():
+    net, (x, _, t, s, label, w) = random(fresh(end_time=True)), inputs(dtype=torch.float32)
+    with torch.no_grad():
+        with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+            fused = net(x, t, s, label, w)
+        with plain_attention():
+            plain = net(x, t, s, label, w)
+    assert (fused - plain).abs().max() < 1e-5 * plain.abs().max()
+
+
+def test_values_derivatives_and_gradients_exist_under_bfloat16():
+    net, given = random(fresh(end_time=True, guidance=True)), inputs(dtype=torch.float32)
+    exact, rounded = (under(enabled, derivative, net, *given) for enabled in (False, True))
+    for one, other in zip(exact, rounded, strict=True):
+        assert (other - one).norm() < 0.05 * one.norm()
+    x, _, t, s, label, w = given
+    under(True, net, x, t, s, label, w).float().square().mean().backward()
+    assert all(p.grad.isfinite().all() and p.grad.any() for p in net.parameters())
+
+
+def under(enabled, function, *arguments):
+    with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+        return function(*arguments)
+
+
+def test_a_fresh_network_is_zero_and_learns():
+    net, (x, _, t, s, label, w) = fresh(end_time=True), inputs(dtype=torch.float32)
+    optimizer = torch.optim.Adam(net.parameters(), 1e-2)
+    assert not net(x, t, s, label, w).any()
+    for _ in range(30):
+        optimizer.zero_grad()
+        error = (net(x, t, s, label, w) - x).square().mean()
+        error.backward()
+        optimizer.step()
+    assert error < 0.3 * x.square().mean()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("form", FORMS)
+def test_a_network_sees_what_it_is_told_of_the_times_and_nothing_else(kind, form):
+    net = random(fresh(kind, end_time=True, time_inputs=form)).double()
+    x, _, t, s, label, _ = inputs(kind)
+    was = net(x, t, s, label)
+    changes = {  # each leaves one of t, s and h as it is
+        "t": net(x, t, s + 0.05, label),
+        "s": net(x, t - 0.1, s, label),
+        "h": net(x, t + 0.1, s + 0.1, label),
+    }
+    for kept, changed in changes.items():
+        same = torch.allclose(changed, was, rtol=0, atol=1e-12)
+        assert same == (set(form.split(",")) == {kept}), kept
+    assert torch.equal(net(x, t, None, label), net(x, t, t, label))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_each_time_that_is_told_has_an_embedder_of_its_own(form):
+    """Two of t, s and h determine the third, so outputs cannot tell which embedders there are."""
+    names = {"t": "time", "s": "end", "h": "interval"}
+    state = fresh(end_time=True, time_inputs=form).state_dict()
+    there = {key.split(".")[1] for key in state if key.startswith("conditioning.")}
+    assert there == {names[part] for part in form.split(",")} | {"label"}
+
+
+def test_what_is_not_given_has_its_default():
+    net, (x, _, t, s, label, w) = random(fresh(end_time=True, guidance=True)).double(), inputs()
+    assert torch.equal(net(x, t, s, None, w), net(x, t, s, torch.full_like(label, 10), w))
+    assert torch.equal(net(x, t, s, label), net(x, t, s, label, torch.ones_like(w)))
+    assert not torch.allclose(net(x, t, s, label, w), net(x, t, s, label))
+    assert not torch.allclose(net(x, t, s, None, w), net(x, t, s, label, w))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("form", ["t,h", "t,s", "t,s,h"])
+def test_a_network_that_gains_inputs_starts_as_it_was(kind, form):
+    old, new = random(fresh(kind)), fresh(kind, end_time=True, guidance=True, time_inputs=form)
+    missing, unexpected = new.load_state_dict(old.state_dict(), strict=False)
+    assert missing and all(key.startswith(NEW_INPUTS) for key in missing) and not unexpected
+    x, _, t, s, label, w = inputs(kind, torch.float32)
+    torch.testing.assert_close(new(x, t, s, label, w), old(x, t, None, label), rtol=0, atol=0)
+
+
+def test_the_length_alone_matters_from_the_start():
+    net, (_, _, t, s, label, _) = fresh(end_time=True, time_inputs="h"), inputs(dtype=torch.float32)
+    assert not torch.equal(net.conditioning(t, s, label), net.conditioning(t, s + 0.1, label))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_highest_frequency_is_the_one_that_was_chosen(kind):
+    for options, highest in (({}, 10.0), ({"max_frequency": 200.0}, 200.0)):
+        conditioning = fresh(kind, end_time=True, guidance=True, **options).conditioning
+        for embedder in (conditioning.time, conditioning.interval, conditioning.guidance):
+            assert embedder.omega.max().item() == pytest.approx(highest)
+            assert embedder.omega.min().item() == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_times_are_chosen_only_with_an_end_time(kind):
+    config, sizes, _ = KINDS[kind]
+    with pytest.raises(ValueError, match="'time_inputs' is for a network with 'end_time'"):
+        config(**sizes, time_inputs="t,s")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_description_without_the_later_fields_stays_one(kind):
+    config, sizes, _ = KINDS[kind]
+    plain = config(**sizes, end_time=True)
+    assert not plain.model_dump().keys() & {"time_inputs", "max_frequency", "dropout"}
+    told = config(**sizes, end_time=True, time_inputs="t,s", max_frequency=20.0)
+    assert told.model_dump().items() >= {"time_inputs": "t,s", "max_frequency": 20.0}.items()
+    for one in (plain, told):
+        assert config.model_validate_json(one.model_dump_json()) == one
+
+
+def test_a_shape_that_does_not_fit_is_refused():
+    net = DiTConfig(dim=32, depth=1, heads=1, patch=4)
+    check_net(net, (1, 28, 28))
+    check_net(net, (1, 128, 128))
+    with pytest.raises(ValueError, match="divisible by 4"):
+        check_net(net, (1, 30, 30))
+    with pytest.raises(ValueError, match="at most 1024"):
+        check_net(net, (1, 132, 132))
+    with pytest.raises(ValueError, match="square"):
+        check_net(net, (1, 28, 24))
+    with pytest.raises(ValueError, match="points"):
+        check_net(MLPConfig(), (1, 28, 28))
+    with pytest.raises(ValueError, match="twice the number of heads"):
+        DiTConfig(dim=36, depth=1, heads=4)
+
+
+def test_a_checkpoint_of_a_dit_is_what_was_saved(tmp_path):
+    """Its positions are in no file, and a network is planned where tensors hold no numbers."""
+    config = DiTConfig(dim=32, depth=1, heads=2, patch=4, end_time=True, time_inputs="t,s,h")
+    model = make_model("mnist", "meanflow")
+    net = random(build_net(config, (1, 28, 28), 10))
+    saved = replace(model, config=model.config.model_copy(update={"net": config}), net=net)
+    checkpoints.save(saved, tmp_path / "a", torch.float32)
+    x, t, s = torch.randn(2, 1, 28, 28), torch.full((2,), 0.1), torch.ones(2)
+    with torch.no_grad():
+        assert torch.equal(checkpoints.load_folder(tmp_path / "a").net(x, t, s), net(x, t, s))
