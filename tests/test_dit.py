@@ -143,11 +143,25 @@ def test_a_network_sees_what_it_is_told_of_the_times_and_nothing_else(kind, form
 
 @pytest.mark.parametrize("form", FORMS)
 def test_each_time_that_is_told_has_an_embedder_of_its_own(form):
-    """Two of t, s and h determine the third, so outputs cannot tell which embedders there are."""
-    names = {"t": "time", "s": "end", "h": "interval"}
-    state = fresh(end_time=True, time_inputs=form).state_dict()
-    there = {key.split(".")[1] for key in state if key.startswith("conditioning.")}
-    assert there == {names[part] for part in form.split(",")} | {"label"}
+    """Two of t, s and h determine the third, so outputs cannot tell which is embedded where."""
+    conditioning = fresh(end_time=True, time_inputs=form).conditioning
+    _, _, t, s, label, _ = inputs(dtype=torch.float32)
+    times = {"time": t, "end": s, "interval": s - t}
+    seen = {}
+    for name in times:
+        if (embedder := getattr(conditioning, name)) is not None:
+            embedder.register_forward_pre_hook(
+                lambda _, given, name=name: seen.update({name: given})
+            )
+    conditioning(t, s, label)
+    assert seen.keys() == {{"t": "time", "s": "end", "h": "interval"}[n] for n in form.split(",")}
+    assert all(torch.equal(given, times[name]) for name, (given,) in seen.items())
+
+
+def test_it_knows_where_a_patch_is():
+    net, (x, _, t, s, label, _) = random(fresh(end_time=True)).double(), inputs()
+    rolled = net(x.roll(4, dims=-1), t, s, label).roll(-4, dims=-1)
+    assert (rolled - net(x, t, s, label)).abs().max() > 1e-3
 
 
 def test_what_is_not_given_has_its_default():

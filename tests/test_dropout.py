@@ -62,6 +62,16 @@ def test_layers_and_rows_have_masks_of_their_own():
         assert 0.4 < (one == other).float().mean() < 0.6
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_rows_keep_their_mask_when_more_are_asked_for(device):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("there is no GPU")
+    layer, ones = Dropout(0.5), torch.ones(7, 1001, device=device)
+    begin_step(layer, 0, device)
+    few, all_rows, fewer = layer(ones[:3]), layer(ones), layer(ones[:2])
+    assert torch.equal(all_rows[:3], few) and torch.equal(fewer, few[:2])
+
+
 @pytest.mark.parametrize("rate", [0.1, 0.5])
 def test_the_share_that_is_dropped_is_the_rate_and_the_mean_stays(rate):
     layer = Dropout(rate)
