@@ -46,12 +46,12 @@ def read_pictures(
 ) -> Pictures:
     """All pictures of a place, cropped and resized to the shape (c, h, w), or as `prepare` does it.
 
-    A Path is a folder of image folders, parquet, a .zip of image folders, or an .npz of arrays. A str is
-    a data set by name ("mnist", "owner/name", "owner/name:config"), else a path, but not on a public
+    A Path is a folder of image folders, parquet, a .zip of image folders, or an .npz of arrays. A str
+    is a data set by name ("mnist", "owner/name", "owner/name:config"), else a path, but not on a public
     page. Classes are those that the data names, in its order, else those that were found, sorted,
-    numbers as numbers. `max_pictures` is by default what `settings` allows; more are an error, of a data
-    set by name a random part. ValueError says what to do, also if over the share `max_broken` is broken
-    or nothing is left.
+    numbers as numbers. `max_pictures` is by default what `settings` allows; more are an error, of a
+    data set by name a random part. ValueError says what to do, also if over the share `max_broken` is
+    broken or nothing is left.
     """
     *_, last = reading(where, shape, split, max_broken, max_pictures, prepare)
     return last

@@ -1,0 +1,359 @@
+"""Own pictures from every place: classes are found, what is broken is named, strangers harm nothing."""
+
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pytest
+import torch
+from PIL import Image
+from pyarrow import parquet
+
+from flowdemo.data import fit as fit_module
+from flowdemo.data.classes import MAX_CLASSES, in_order
+from flowdemo.data.fit import fit_for
+from flowdemo.data.pictures import KINDS, Pictures, from_files, joined, read_pictures, reading
+
+GREY, COLOUR = (1, 8, 8), (3, 8, 8)
+
+
+def encoded(level, kind="png", size=(8, 8)) -> bytes:
+    file = io.BytesIO()
+    Image.new("L", size, level).save(file, kind)
+    return file.getvalue()
+
+
+def lay(root: Path, files: dict[str, bytes]) -> Path:
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    return root
+
+
+def packed(path: Path, files: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in files.items():
+            file.writestr(name, content)
+    return path
+
+
+def levels(pictures: Pictures) -> list[tuple[int, str]]:
+    """The grey level and the class of each."""
+    names = [pictures.classes[k] for k in pictures.labels]
+    return sorted(zip(pictures.images[:, 0, 0, 0].tolist(), names, strict=True))
+
+
+CLASSES = {
+    "10/a.png": encoded(1), "2/b.PNG": encoded(2), "2/deep/er/c.png": encoded(3),
+    "cat/d.gif": encoded(4, "gif"), "cat/.hidden.png": b"x", ".git/e.png": b"x",
+    "cat/Thumbs.db": b"x", "README.txt": b"x",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "wrapped zip", "windows zip"])
+def test_folders_are_classes_in_their_natural_order(kind, tmp_path):
+    if kind == "folder":
+        where = lay(tmp_path / "mine", CLASSES)
+    else:
+        shape = {"zip": "{}", "wrapped zip": "mine/{}", "windows zip": "mine\\{}"}[kind]
+        files = {shape.format(name): content for name, content in CLASSES.items()}
+        if kind == "windows zip":
+            files = {name.replace("/", "\\"): content for name, content in files.items()}
+        where = packed(tmp_path / "mine.zip", files | {"__MACOSX/2/._b.png": b"x"})
+    pictures = read_pictures(where, GREY)
+    assert pictures.classes == ("2", "10", "cat") and pictures.broken == ()
+    assert levels(pictures) == [(1, "10"), (2, "2"), (3, "2"), (4, "cat")]
+    assert pictures.images.shape == (4, 1, 8, 8) and pictures.images.dtype == torch.uint8
+    assert pictures.labels.dtype == torch.int64
+
+
+def test_numbers_sort_as_numbers():
+    assert in_order(["10", "9", "a2", "a10", "B", "9"]) == ("9", "10", "a2", "a10", "B")
+    with pytest.raises(ValueError, match="too many"):
+        in_order(map(str, range(MAX_CLASSES + 1)))
+
+
+def test_a_folder_or_archive_of_pictures_alone_is_one_class(tmp_path):
+    files = {"a.png": encoded(1), "b.jpg": encoded(200, "jpeg")}
+    for where in (lay(tmp_path / "cats", files), packed(tmp_path / "cats.zip", files)):
+        assert read_pictures(where, COLOUR).classes == ("cats",)
+        assert levels(read_pictures(where, COLOUR)) == [(1, "cats"), (200, "cats")]
+
+
+def test_a_folder_of_splits_gives_the_one_that_is_asked_for(tmp_path):
+    files = {"train/a/1.png": encoded(1), "train/b/2.png": encoded(2), "test/a/3.png": encoded(3)}
+    for where in (lay(tmp_path / "mine", files), packed(tmp_path / "mine.zip", files)):
+        assert levels(read_pictures(where, GREY)) == [(1, "a"), (2, "b")]
+        assert levels(read_pictures(where, GREY, split="test")) == [(3, "a")]
+        with pytest.raises(ValueError, match="no split 'val'; there are: test, train"):
+            read_pictures(where, GREY, split="val")
+
+
+def test_what_is_broken_is_named_and_skipped(tmp_path):
+    files = {f"a/{k}.png": encoded(k) for k in range(20)}
+    files |= {"a/text.png": b"no picture", "beside.png": encoded(0)}
+    files |= {"a/cut.jpg": encoded(5, "jpeg", (300, 300))[:400]}
+    pictures = read_pictures(lay(tmp_path, files), GREY, max_broken=0.2)
+    assert len(pictures.images) == 20 and pictures.classes == ("a",)
+    cut, text, beside = pictures.broken  # in the order of their names
+    assert text.startswith("a/text.png: no picture of a known kind")
+    assert beside == "beside.png: it has no class, or lies beside the folders of the classes"
+    assert "damaged: image file is truncated" in cut
+    with pytest.raises(ValueError, match=r"3 of 23 pictures cannot be used: .*a/text.png: no pic"):
+        read_pictures(tmp_path, GREY, max_broken=0.1)
+
+
+def test_at_most_a_few_broken_ones_are_named_and_on_one_line(tmp_path):
+    files = [(f"{k}\n<b>.png", b"x") for k in range(30)]
+    with pytest.raises(ValueError, match=r"^30 of 30 .*4 <b>\.png: [^;]* and 25 more$") as caught:
+        from_files(files, "a", GREY)
+    assert "\n" not in str(caught.value)
+
+
+def test_nothing_at_all_says_so(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="no pictures in it"):
+        read_pictures(tmp_path / "empty", GREY)
+    with pytest.raises(ValueError, match=r"is no file, folder, .* mnist, fashion-mnist, cifar10"):
+        read_pictures("elsewhere", GREY)
+    (tmp_path / "a.tar").write_bytes(b"x")
+    with pytest.raises(ValueError, match=r"a\.tar is no folder, \.zip"):
+        read_pictures(tmp_path / "a.tar", GREY)
+
+
+def test_more_than_are_allowed_are_refused(tmp_path):
+    files = {f"a/{k}.png": encoded(k) for k in range(4)}
+    for where in (lay(tmp_path / "mine", files), packed(tmp_path / "mine.zip", files)):
+        assert len(read_pictures(where, GREY, max_pictures=4).images) == 4
+        with pytest.raises(ValueError, match="4 pictures are too many here: give 3"):
+            read_pictures(where, GREY, max_pictures=3)
+
+
+def test_an_archive_cannot_lead_out_of_itself(tmp_path):
+    files = {f"a/{k}.png": encoded(k) for k in range(20)}
+    where = packed(tmp_path / "z.zip", files | {"../../b/x.png": encoded(1), "/etc/y.png": b"x"})
+    before = sorted(tmp_path.parent.rglob("*"))
+    pictures = read_pictures(where, GREY)
+    assert len(pictures.images) == 20 and sorted(tmp_path.parent.rglob("*")) == before
+    assert "../../b/x.png: its name leads out of the archive" in pictures.broken
+
+
+def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
+    bomb = packed(tmp_path / "bomb.zip", {f"a/{k}.png": bytes(40_000_000) for k in range(8)})
+    assert bomb.stat().st_size < 1_000_000
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda *_: pytest.fail("unpacked"))
+    with pytest.raises(ValueError, match="more than 300 MB unpacked"):
+        read_pictures(bomb, GREY)
+
+
+def test_a_member_that_is_too_large_is_read_no_further(tmp_path, monkeypatch):
+    monkeypatch.setattr("flowdemo.data.sources.MAX_BYTES", 1000)
+    monkeypatch.setattr(fit_module, "MAX_BYTES", 1000)
+    files = {"a/small.png": encoded(1), "a/large.png": encoded(1) + bytes(2000)}
+    for where in (lay(tmp_path / "mine", files), packed(tmp_path / "mine.zip", files)):
+        (line,) = read_pictures(where, GREY, max_broken=0.5).broken
+        assert line.startswith("a/large.png: larger than")
+
+
+def test_an_archive_that_is_none_says_so(tmp_path):
+    (tmp_path / "a.zip").write_bytes(b"no archive")
+    (tmp_path / "a.npz").write_bytes(b"no archive")
+    for name in ("a.zip", "a.npz"):
+        with pytest.raises(ValueError, match="is no archive"):
+            read_pictures(tmp_path / name, GREY)
+    packed(tmp_path / "b.zip", {"a/1.png": encoded(1)})
+    content = bytearray((tmp_path / "b.zip").read_bytes())
+    content[content.rindex(b"PK\x01\x02") + 8] |= 1  # the sign of a password
+    (tmp_path / "b.zip").write_bytes(content)
+    with pytest.raises(ValueError, match="encrypted or packed unusually"):
+        read_pictures(tmp_path / "b.zip", GREY)
+
+
+def test_damage_anywhere_in_an_archive_ends_in_one_clear_line(tmp_path):
+    files = {f"a/{k}.png": encoded(k) for k in range(3)}
+    whole = packed(tmp_path / "z.zip", files).read_bytes()
+    np.savez(tmp_path / "z.npz", images=np.zeros((3, 8, 8), np.uint8))
+    arrays = (tmp_path / "z.npz").read_bytes()
+    draw, kept = np.random.default_rng(0), 0
+    for k in range(400):
+        content = bytearray((whole, arrays)[k % 2])
+        content[draw.integers(len(content))] = draw.integers(256)
+        file = tmp_path / ("d.zip", "d.npz")[k % 2]
+        file.write_bytes(content)
+        try:
+            kept += len(read_pictures(file, GREY, max_broken=0.9).images) > 0
+        except ValueError as error:
+            assert "\n" not in str(error)
+    assert 0 < kept < 400
+
+
+def hub_table(path, pictures, labels, names=None, image="image", label="label"):
+    table = pyarrow.table({image: pictures} | ({label: labels} if labels else {}))
+    if names:
+        features = {image: {"_type": "Image"}, label: {"_type": "ClassLabel", "names": names}}
+        meta = {"huggingface": json.dumps({"info": {"features": features}})}
+        table = table.replace_schema_metadata(meta)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(table, path)
+
+
+def cells(*values):
+    return [{"bytes": encoded(value), "path": f"{value}.png"} for value in values]
+
+
+def test_tables_have_the_classes_that_they_name(tmp_path):
+    names = ["cat", "ant", "bee"]
+    hub_table(tmp_path / "data" / "train-1.parquet", cells(3), [0], names, "img", "fine_label")
+    hub_table(
+        tmp_path / "data" / "train-0.parquet", cells(1, 2), [2, 0], names, "img", "fine_label"
+    )
+    hub_table(tmp_path / "data" / "test-0.parquet", cells(9), [1], names, "img", "fine_label")
+    pictures = read_pictures(tmp_path, GREY)
+    assert pictures.classes == ("cat", "ant", "bee") and pictures.labels.tolist() == [2, 0, 0]
+    assert pictures.images[:, 0, 0, 0].tolist() == [1, 2, 3]
+    assert levels(read_pictures(tmp_path, GREY, split="test")) == [(9, "ant")]
+    one = read_pictures(tmp_path / "data" / "test-0.parquet", GREY)
+    assert levels(one) == [(9, "ant")]
+    with pytest.raises(ValueError, match="no split 'validation'; there are: test, train"):
+        read_pictures(tmp_path, GREY, split="validation")
+
+
+def test_tables_without_names_have_the_labels_that_occur(tmp_path):
+    hub_table(tmp_path / "a.parquet", [encoded(v) for v in (1, 2, 3)], [10, 9, 10], label="labels")
+    assert levels(read_pictures(tmp_path / "a.parquet", GREY)) == [(1, "10"), (2, "9"), (3, "10")]
+    assert read_pictures(tmp_path, GREY).classes == ("9", "10")
+    hub_table(tmp_path / "birds.parquet", cells(1, 2), None)
+    assert levels(read_pictures(tmp_path / "birds.parquet", GREY)) == [(1, "birds"), (2, "birds")]
+    hub_table(tmp_path / "c.parquet", cells(1, 2), ["b", "a"])
+    assert levels(read_pictures(tmp_path / "c.parquet", GREY)) == [(1, "b"), (2, "a")]
+
+
+def test_a_path_in_a_table_is_not_followed(tmp_path):
+    lay(tmp_path, {"secret.png": encoded(7)})
+    rows = [*cells(1), {"bytes": None, "path": str(tmp_path / "secret.png")}]
+    hub_table(tmp_path / "t.parquet", rows, [0, 5], ["a", "b"])
+    with pytest.raises(ValueError, match="row 1: its label 5 is none of the 2 classes"):
+        read_pictures(tmp_path / "t.parquet", GREY)
+    hub_table(tmp_path / "t.parquet", rows, [0, 1], ["a", "b"])
+    pictures = read_pictures(tmp_path / "t.parquet", GREY, max_broken=0.5)
+    assert pictures.broken == ("t.parquet row 1: it holds no picture",)
+
+
+def test_a_table_without_pictures_or_that_is_none_says_so(tmp_path):
+    parquet.write_table(pyarrow.table({"text": ["a"]}), tmp_path / "t.parquet")
+    with pytest.raises(ValueError, match="no column image or img"):
+        read_pictures(tmp_path / "t.parquet", GREY)
+    (tmp_path / "t.parquet").write_bytes(b"PAR1 no table PAR1")
+    with pytest.raises(ValueError, match="is no parquet file"):
+        read_pictures(tmp_path / "t.parquet", GREY)
+
+
+@pytest.mark.parametrize(
+    ("layout", "shape"),
+    [
+        ((5, 8, 8), GREY), ((5, 8, 8, 1), GREY), ((5, 1, 8, 8), GREY), ((5, 8, 8, 3), COLOUR),
+        ((5, 3, 8, 8), COLOUR),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["uint8", "float32", "float64"])
+def test_arrays_of_every_layout_are_the_same_pictures(layout, shape, kind, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, layout, dtype=np.uint8)
+    stored = pixels if kind == "uint8" else (pixels / 255).astype(kind)
+    np.savez(tmp_path / "a.npz", images=stored, labels=np.array([3, 20, 3, 1, 1]))
+    pictures = read_pictures(tmp_path / "a.npz", shape)
+    first = pixels.transpose(0, 3, 1, 2) if layout[-1] in (1, 3) else pixels
+    assert torch.equal(pictures.images, torch.from_numpy(first.copy()).reshape(5, *shape))
+    assert pictures.classes == ("1", "3", "20") and pictures.labels.tolist() == [1, 2, 1, 0, 0]
+
+
+def test_arrays_may_have_names_or_no_labels(tmp_path):
+    images = np.zeros((2, 4, 4), np.uint8)
+    np.savez(tmp_path / "a.npz", images=images, labels=np.array(["b", "a"]))
+    assert read_pictures(tmp_path / "a.npz", GREY).labels.tolist() == [1, 0]
+    np.savez(tmp_path / "dots.npz", images=images)
+    assert read_pictures(tmp_path / "dots.npz", GREY).classes == ("dots",)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"images": np.zeros((2, 4, 4)) + 2}, "divide by the largest"),
+        ({"images": np.full((2, 4, 4), np.nan)}, "divide by the largest"),
+        ({"images": np.zeros((2, 4, 4), np.int32)}, "not int32"),
+        ({"images": np.zeros((2, 4), np.uint8)}, r"not \(2, 4\)"),
+        ({"images": np.zeros((2, 4, 4), np.uint8), "labels": np.zeros(3, int)}, "2 images but"),
+        ({"pixels": np.zeros(3)}, "images"),
+        ({"images": np.array([print, None], dtype=object)}, "allow_pickle=False"),
+    ],
+)
+def test_other_arrays_are_refused(content, message, tmp_path):
+    np.savez(tmp_path / "a.npz", **content)
+    with pytest.raises(ValueError, match=message):
+        read_pictures(tmp_path / "a.npz", GREY)
+
+
+def test_single_files_have_the_class_that_is_given(tmp_path):
+    lay(tmp_path, {"a.png": encoded(1)})
+    files = [tmp_path / "a.png", ("b.png", encoded(2)), ("c.png", encoded(3))]
+    assert levels(from_files(files, "cat", GREY)) == [(1, "cat"), (2, "cat"), (3, "cat")]
+    assert levels(from_files(files, ["b", " a ", "b"], GREY)) == [(1, "b"), (2, "a"), (3, "b")]
+    digit = from_files(
+        [("d.png", encoded(0))], "5", GREY, prepare=lambda p: torch.ones(GREY).byte()
+    )
+    assert (digit.images == 1).all()
+    for labels, message in ((["a"], "as many labels"), ("", "1 to 60"), ("x" * 61, "1 to 60")):
+        with pytest.raises(ValueError, match=message):
+            from_files(files, labels, GREY)
+
+
+def test_an_empty_drawing_is_named():
+    page = io.BytesIO()
+    Image.new("RGBA", (50, 50)).save(page, "png")
+    with pytest.raises(ValueError, match="page: nothing on the picture"):
+        from_files(
+            [("page", page.getvalue())], "3", (1, 28, 28), prepare=fit_for("mnist", (1, 28, 28))
+        )
+
+
+def test_strangers_read_no_files_of_this_machine(tmp_path, monkeypatch):
+    lay(tmp_path, {"own/set/a.png": encoded(1)})
+    hub_table(tmp_path / "t.parquet", cells(1), [0])
+    monkeypatch.chdir(tmp_path)
+    assert read_pictures("own/set", GREY).classes == ("set",)
+    monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
+    for path in ("own/set", str(tmp_path), "own", os.curdir):
+        with pytest.raises(ValueError, match="files of this machine are not read"):
+            read_pictures(path, GREY)
+    assert len(read_pictures(tmp_path / "own", GREY).images) == 1  # where an upload lies
+    with pytest.raises(ValueError, match="parquet files are not read"):
+        read_pictures(tmp_path / "t.parquet", GREY)
+    with pytest.raises(ValueError, match="2001 files are too many: 2000"):
+        from_files([("a.png", b"")] * 2001, "a", GREY)
+
+
+def test_reading_tells_how_far_it_is(tmp_path):
+    np.savez(tmp_path / "a.npz", images=np.zeros((250, 4, 4), np.uint8))
+    *counts, last = reading(tmp_path / "a.npz", GREY)
+    assert counts == [0, 100, 200] and isinstance(last, Pictures)
+
+
+def test_sets_are_joined_by_the_names_of_their_classes():
+    one = from_files([("1", encoded(1)), ("2", encoded(2))], ["cat", "owl"], GREY)
+    two = from_files(
+        [("3", encoded(3)), ("4", encoded(4)), ("5", b"")], ["10", "cat", "9"], GREY, 0.5
+    )
+    both = joined([one, two], classes=("dog", "cat"))
+    assert both.classes == ("dog", "cat", "10", "owl")
+    assert levels(both) == [(1, "cat"), (2, "owl"), (3, "10"), (4, "cat")]
+    assert both.broken == two.broken != ()
+    with pytest.raises(ValueError, match="one shape"):
+        joined([one, from_files([("1", encoded(1))], "a", COLOUR)])
+
+
+def test_every_kind_has_a_name_that_people_know():
+    assert set(KINDS) == {"folder", "parquet", "zip", "npz"}
