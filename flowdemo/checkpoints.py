@@ -122,9 +122,13 @@ def read_config(folder: Path) -> ModelConfig:
 
 
 def check_config(config: ModelConfig, path: str) -> None:
-    """ValueError unless the data and the solver of a description are ones that are known here."""
+    """ValueError unless the data and the solver of a description are ones that are known here.
+
+    Fine-tuning may have added classes to those of images.
+    """
     info, solvers = DATASETS.get(config.data), solvers_of(config)
-    if info and (config.sample_shape, config.classes) != (info.shape, info.classes):
+    first = config.classes[: len(info.classes)] if info and info.is_image else config.classes
+    if info and (config.sample_shape, first) != (info.shape, info.classes):
         raise ValueError(f"{path}: data: '{config.data}' has another shape or other classes")
     if info is None and len(config.shape) < 3:
         raise ValueError(f"{path}: data: not one of the known sets of points")

@@ -83,6 +83,18 @@ class Origin(Strict):
     sha256: str = Field(pattern=HEX_64)
 
 
+class FineTune(Strict):
+    """What a checkpoint was fine-tuned from, and on what."""
+
+    start: str = Field(max_length=200)
+    revision: str = Field(max_length=64)
+    pictures: int = Field(ge=1)
+    classes: tuple[Annotated[str, Field(max_length=60)], ...] = Field(min_length=1, max_length=1000)
+    steps: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    frozen: str = Field(pattern=r"^[a-z ]*$", max_length=60)
+
+
 class ModelConfig(Strict):
     """`config.json` of a checkpoint.
 
@@ -116,6 +128,7 @@ class ModelConfig(Strict):
     origin: Origin | None = None
     sha256: str | None = Field(None, pattern=HEX_64)
     recipe: Recipe | None = None
+    finetune: FineTune | None = None
     training: Annotated[dict[str, Any], of_form(Cost)] = {}
     results: Annotated[dict[str, Any], of_form(Results)] = {}
 

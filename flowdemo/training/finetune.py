@@ -1,0 +1,219 @@
+"""Fine-tuning a checkpoint on one's own pictures: old classes stay, new ones may be added."""
+
+import time
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from flowdemo.config import FineTune, ModelConfig
+from flowdemo.data.classes import check_classes
+from flowdemo.methods import Loss
+from flowdemo.methods.flow_matching import FlowMatching
+from flowdemo.methods.meanflow import MeanFlow
+from flowdemo.model import Model
+from flowdemo.nets import build_net
+from flowdemo.paths import PATHS
+from flowdemo.recipe import MeanFlowOptions, Schedule
+from flowdemo.sizes import OwnConfig
+from flowdemo.times import TIMES
+from flowdemo.training.rehearsal import Lesson, accuracy, rehearsed
+from flowdemo.training.run import chain, machine
+from flowdemo.training.trainer import Progress, State, optimise, start
+
+LABELS = "conditioning.label.weight"
+FROZEN: dict[str, Callable[[str], bool]] = {  # what stays as it is -> whether a weight is trained
+    "nothing": lambda name: True,
+    "all but the conditioning": lambda name: "condition" in name or "modulator" in name,
+    "all but the labels": lambda name: name == LABELS,
+}
+METHODS_HERE = ("flow-matching", "meanflow")
+MAX_STEPS, BATCH, EVERY = 5000, 48, 1.0
+Wanted = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What somebody asks for: the result's name, how long and fast, what stays frozen.
+
+    `augment` is how much the pictures are varied (1 is usual), `seconds` when it ends at the latest.
+    """
+
+    name: str
+    steps: int = 300
+    learning_rate: float = 5e-4
+    frozen: str = "nothing"
+    augment: float = 1.0
+    seed: int = 0
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """Old classes of which there are samples to rehearse, of how many."""
+
+    made: int
+    wanted: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A run so far: the newest step, and a model that can be sampled."""
+
+    progress: Progress
+    model: Model
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The end: the model, and the share of old classes' samples that were right, before and after.
+
+    These are None where no classifier knows the classes.
+    """
+
+    model: Model
+    before: float | None
+    after: float | None
+
+
+def finetune(
+    wish: Wish,
+    origin: Model,
+    pictures: Tensor,
+    labels: list[str],
+    wanted: Wanted = lambda: True,
+) -> Iterator[Rehearsal | Progress | Snapshot | Tuned]:
+    """Trains `origin` on pictures (n, c, h, w) in [0, 1] of these classes; the last is a `Tuned`.
+
+    Classes that it does not know become new ones. Every second or so there is a `Snapshot`. When it
+    is not `wanted` any more, or the seconds are over, it ends with the average of what it has. ValueError
+    says what cannot be trained.
+    """
+    check(wish, origin, pictures, labels)
+    config = tuned_config(wish, origin, pictures, labels)
+    old = []
+    for part in rehearsed(origin):
+        old.append(part)
+        yield Rehearsal(len(old), origin.empty)
+    before = accuracy(origin, origin.empty)
+    label = torch.tensor([config.classes.index(name) for name in labels])
+    state = prepared(wish, origin, config, label)
+    x_old, labels_old = (torch.cat(tensors) for tensors in zip(*old, strict=True))
+    lesson = Lesson(
+        origin, loss_of(config), pictures, label, x_old, labels_old,
+        len(config.classes), BATCH, wish.augment,
+    )  # fmt: skip
+    began, due = time.perf_counter(), 0.0
+    for progress in optimise(schedule_of(wish), state, lesson.draw, lesson):
+        yield progress
+        passed = time.perf_counter() - began
+        if passed > due:
+            due = passed + EVERY
+            yield Snapshot(progress, so_far(config, state, origin))
+        if not wanted() or (wish.seconds is not None and passed > wish.seconds):
+            break
+    model = so_far(config, state, origin)
+    yield Tuned(model, before, accuracy(model, origin.empty))
+
+
+def check(wish: Wish, origin: Model, pictures: Tensor, labels: list[str]) -> None:
+    """ValueError, in one line, for what cannot be trained."""
+    own = origin.config
+    if own.method not in METHODS_HERE or own.trained_times is not None:
+        raise ValueError(
+            f"{origin.name} cannot be fine-tuned: choose a flow-matching or MeanFlow checkpoint "
+            "(reflow learns from a flow's pairs: tune the flow, then train reflow)"
+        )
+    if not isinstance(own.net, OwnConfig) or len(own.shape) != 3 or own.decoder:
+        raise ValueError(f"{origin.name} cannot be fine-tuned here: it is no image network of ours")
+    if not len(pictures) or len(pictures) != len(labels):
+        raise ValueError("add at least one picture, and say of which class each is")
+    if pictures.shape[1:] != own.sample_shape or own.crop:
+        raise ValueError(f"{origin.name} takes pictures of shape {own.sample_shape}")
+    if not 1 <= wish.steps <= MAX_STEPS:
+        raise ValueError(f"steps must lie in [1, {MAX_STEPS}], not {wish.steps}")
+    if not 0 < wish.learning_rate <= 0.01:
+        raise ValueError(f"the learning rate must lie in (0, 0.01], not {wish.learning_rate:g}")
+    if wish.frozen not in FROZEN:
+        raise ValueError(f"frozen must be one of {', '.join(FROZEN)}, not '{wish.frozen}'")
+    check_classes(tuple(dict.fromkeys([*own.classes, *labels])))
+
+
+def schedule_of(wish: Wish) -> Schedule:
+    """A short warm-up, and an average that follows quickly."""
+    return Schedule(
+        steps=wish.steps, batch_size=BATCH, learning_rate=wish.learning_rate,
+        warmup=min(20, wish.steps), ema=0.98, seed=wish.seed,
+    )  # fmt: skip
+
+
+def loss_of(config: ModelConfig) -> Loss:
+    """The method's loss with what suits few pictures: many intervals that one-step sampling uses."""
+    options = MeanFlowOptions(share_interval=0.5, share_start=0.35, share_end=0.6, power=0.5)
+    path = PATHS[config.path](config.sigma_min)
+    times = TIMES["logit-normal-uniform"]
+    if config.method == "meanflow":
+        return MeanFlow(path, times, options, empty=len(config.classes))
+    return FlowMatching(path, times, power=0.5)
+
+
+def prepared(wish: Wish, origin: Model, config: ModelConfig, label: Tensor) -> State:
+    """The state at step 0: the origin's weights, of which the frozen ones have no gradient."""
+    nets = [grown(origin, config) for _ in range(2)]
+    state = start(schedule_of(wish), *nets, origin.device)
+    for name, weight in state.net.named_parameters():
+        weight.requires_grad_(FROZEN[wish.frozen](name))
+    keep_rows(state.net, label)
+    return state
+
+
+def grown(origin: Model, config: ModelConfig) -> nn.Module:
+    """The origin's network with a row for each new class before that of the empty label.
+
+    A new row starts as the empty one: the new class as any.
+    """
+    weights, known = dict(origin.net.state_dict()), origin.empty
+    table = weights[LABELS]
+    added = table[-1:].expand(len(config.classes) - known, -1)
+    weights[LABELS] = torch.cat([table[:known], added, table[known:]])
+    net = build_net(config.net, config.shape, len(config.classes))
+    net.load_state_dict(weights)
+    return net
+
+
+def keep_rows(net: nn.Module, trained: Tensor) -> None:
+    """Lets no gradient at the rows of the label table that have no new picture."""
+    table = dict(net.named_parameters())[LABELS]
+    kept = torch.zeros(len(table), 1)
+    kept[trained.unique()] = 1
+    table.register_hook(lambda gradient: gradient * kept.to(gradient))
+
+
+def tuned_config(wish: Wish, origin: Model, pictures: Tensor, labels: list[str]) -> ModelConfig:
+    """The description of the result, before any training."""
+    own = origin.config
+    told = FineTune(
+        start=origin.name, revision=origin.revision, pictures=len(pictures),
+        classes=tuple(dict.fromkeys(labels)), steps=wish.steps,
+        learning_rate=wish.learning_rate, frozen=wish.frozen,
+    )  # fmt: skip
+    changes = {
+        "name": wish.name,
+        "classes": tuple(dict.fromkeys([*own.classes, *labels])),
+        "recipe": None, "origin": None, "results": {}, "sha256": None, "finetune": told,
+    }  # fmt: skip
+    return ModelConfig.model_validate(own.model_dump() | changes)
+
+
+def so_far(config: ModelConfig, state: State, origin: Model) -> Model:
+    """The averaged weights as they are now, with their description; the run goes on with others."""
+    cost = {
+        "images_seen": state.step * BATCH,
+        "hours": round(state.seconds / 3600, 3),
+        "machine": machine(origin.device),
+        "chain": chain([origin]),
+    }
+    net = deepcopy(state.ema).requires_grad_(False).eval()
+    return Model(config.model_copy(update={"training": cost}), net, f"step {state.step}")

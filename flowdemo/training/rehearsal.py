@@ -1,0 +1,124 @@
+"""What a fine-tuned network learns from: new pictures, and what its start knew of the old classes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Generator, Tensor, nn
+
+from flowdemo.couplings import Batch
+from flowdemo.data.augment import augment
+from flowdemo.evaluation.classifier import judge
+from flowdemo.losses import Terms, adaptive, squared_error
+from flowdemo.methods import AVERAGE, Loss
+from flowdemo.model import Model
+from flowdemo.sampling import sample
+
+REHEARSED, CHECKED, SEED = 40, 30, 31_000_000  # samples a class: rehearsed, judged; their noise
+FEW = 8  # Euler steps that are enough for either
+DROPPED = 0.1  # of the rehearsed rows lose their label
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Batches half of new pictures and half of old samples, and what each half is to teach.
+
+    The new rows are trained by the method's own loss. In the old ones the network is to answer as
+    `origin` does, at the same x_t, times and weight: no old data is needed, only samples of `origin`.
+    `pictures` (n, c, h, w) lie in [0, 1], `x_old` (m, ...) is normalised.
+    """
+
+    origin: Model
+    loss: Loss
+    pictures: Tensor
+    labels: Tensor
+    x_old: Tensor
+    labels_old: Tensor
+    empty: int
+    batch_size: int
+    strength: float = 1.0
+
+    @property
+    def new(self) -> int:
+        """Rows of a batch that are new."""
+        return self.batch_size // 2
+
+    def draw(self, generator: Generator) -> Batch:
+        """The new rows, each varied anew, and then the old ones."""
+        rows = torch.randint(len(self.pictures), (self.new,), generator=generator)
+        x_new = self.origin.normalise(augment(self.pictures[rows], generator, self.strength))
+        n_old = self.batch_size - self.new
+        old = torch.randint(len(self.x_old), (n_old,), generator=generator)
+        dropped = torch.rand(n_old, generator=generator) < DROPPED
+        labels_old = torch.where(dropped, self.empty, self.labels_old[old])
+        x_1 = torch.cat([x_new, self.x_old[old]])
+        label = torch.cat([self.labels[rows], labels_old])
+        w = self.weights(label, generator) if self.origin.config.net.guidance else None
+        return Batch(torch.randn(x_1.shape, generator=generator), x_1, label, w)
+
+    def weights(self, label: Tensor, generator: Generator) -> Tensor:
+        """CFG weights: half of them 1, the others uniform in the range that the network knows."""
+        low, high = self.origin.config.guidance
+        w = low + (high - low) * torch.rand(len(label), generator=generator)
+        plain = torch.rand(len(label), generator=generator) < 0.5
+        return torch.where(plain | (label == self.empty), 1.0, w)
+
+    def timed(self, batch: Batch, generator: Generator) -> Batch:
+        """Each half with its times."""
+        parts = (slice(0, self.new), slice(self.new, None))
+        new, old = (self.loss.timed(rows_of(batch, part), generator) for part in parts)
+        pairs = ((f.name, getattr(new, f.name), getattr(old, f.name)) for f in fields(Batch))
+        joined = {key: torch.cat([a, b]) for key, a, b in pairs if isinstance(a, Tensor)}
+        return replace(new, **joined)  # `spans` are those of the new rows
+
+    def __call__(self, net: nn.Module, batch: Batch) -> Terms:
+        new = self.loss(net, rows_of(batch, slice(0, self.new)))
+        old = self.remembered(net, replace(rows_of(batch, slice(self.new, None)), spans=0))
+        return Terms(torch.cat([new.loss, old.loss]), torch.cat([new.error, old.error]))
+
+    def remembered(self, net: nn.Module, batch: Batch) -> Terms:
+        """|net - origin|^2 at the same place, weighed like the other half."""
+        x_t, _ = self.loss.path.sample(batch.x_0, batch.x_1, batch.t)
+        known = len(self.origin.config.classes)
+        label = torch.where(batch.label == self.empty, known, batch.label)
+        with torch.no_grad():
+            answer = self.origin.net(x_t, batch.t, batch.s, label, batch.guidance)
+        now = net(x_t, batch.t, batch.s, batch.label, batch.guidance)
+        error = squared_error(now - answer)
+        return Terms(adaptive(error, 0.5, 1e-3), error.detach())
+
+
+def rows_of(batch: Batch, rows: slice) -> Batch:
+    """Some rows of a batch, its `spans` with them."""
+    tensors = {key: value for key, value in vars(batch).items() if isinstance(value, Tensor)}
+    return replace(batch, **{key: value[rows] for key, value in tensors.items()})
+
+
+def rehearsed(origin: Model) -> Iterator[tuple[Tensor, Tensor]]:
+    """Samples of one class after the other, normalised, with their labels."""
+    for label in range(origin.empty):
+        made = drawn(origin, REHEARSED, label, SEED + label)
+        yield origin.normalise(made), torch.full((REHEARSED,), label)
+
+
+def drawn(model: Model, n: int, label: int, seed: int) -> Tensor:
+    """Samples of a class (n, ...) by the network's own step, or by a few Euler steps."""
+    how = {"solver": AVERAGE, "steps": 1} if AVERAGE in model.solvers else {
+        "solver": "euler", "steps": FEW
+    }  # fmt: skip
+    return sample(model, n, label, seed=seed, keep_trajectory=False, **how).images
+
+
+def accuracy(model: Model, classes: int) -> float | None:
+    """Share of samples of the first `classes` classes that the classifier takes for their class.
+
+    The same noise whenever it is asked. None without a classifier that knows these classes.
+    """
+    referee = judge(model.config.data)
+    if referee is None or len(referee.net.head.bias) != classes:
+        return None
+    right = [
+        (referee.look(drawn(model, CHECKED, label, SEED + 1000 + label))[1] == label).double()
+        for label in range(classes)
+    ]
+    return torch.cat(right).mean().item()
