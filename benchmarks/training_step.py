@@ -15,8 +15,8 @@ from flowdemo.couplings import independent
 from flowdemo.methods.flow_matching import FlowMatching
 from flowdemo.methods.meanflow import MeanFlow
 from flowdemo.model import Model
+from flowdemo.options import MeanFlowOptions
 from flowdemo.paths import linear
-from flowdemo.recipe import MeanFlowOptions
 from flowdemo.times import uniform
 from flowdemo.training.bundled import read_recipe
 from flowdemo.training.run import finished, prepare

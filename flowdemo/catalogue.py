@@ -8,7 +8,8 @@ from pydantic import Field, TypeAdapter
 
 from flowdemo.config import HEX_40, HEX_64, Defaults, ModelConfig, Origin
 from flowdemo.data import dataset
-from flowdemo.recipe import MethodName, Name, Weight
+from flowdemo.options import Name, Weight
+from flowdemo.recipe import MethodName
 from flowdemo.sizes import Strict
 
 FILE = Path(__file__).with_name("catalogue.json")

@@ -22,7 +22,7 @@ from flowdemo.files import save_tensors, write_folder
 from flowdemo.methods import solvers_of
 from flowdemo.model import Model
 from flowdemo.nets import build_net
-from flowdemo.recipe import NAME
+from flowdemo.options import NAME
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 MAX_CONFIG_BYTES, MAX_WEIGHT_BYTES = 1_000_000, 3_000_000_000

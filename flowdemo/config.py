@@ -7,16 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import from_json
 
-from flowdemo.recipe import (
-    MAX_STEPS,
-    MethodName,
-    Name,
-    PathName,
-    Recipe,
-    TimeSteps,
-    Weight,
-    check_guidance,
-)
+from flowdemo.options import MAX_STEPS, Name, PathName, TimeSteps, Weight
+from flowdemo.recipe import MethodName, Recipe, check_guidance
 from flowdemo.sizes import NetConfig, Share, Strict, check_net
 
 SCHEMA, MAX_SIDE = 2, 256

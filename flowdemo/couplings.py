@@ -45,13 +45,13 @@ Coupling = Callable[[int, Generator], Batch]
 
 
 def independent(
-    data: Tensor, labels: Tensor, normalise: Callable[[Tensor], Tensor] = lambda x: x
+    data: Tensor, labels: Tensor, prepare: Callable[[Tensor, Generator], Tensor] = lambda x, g: x
 ) -> Coupling:
-    """Fresh noise for random rows of the data set (arXiv:2210.02747)."""
+    """Fresh noise for random rows of the data set (arXiv:2210.02747), after `prepare`."""
 
     def draw(n: int, generator: Generator) -> Batch:
         rows = torch.randint(len(data), (n,), generator=generator)
-        x_1 = normalise(data[rows])
+        x_1 = prepare(data[rows], generator)
         return Batch(torch.randn(x_1.shape, generator=generator), x_1, labels[rows])
 
     return draw

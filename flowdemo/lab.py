@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from flowdemo.couplings import Coupling, independent
-from flowdemo.data import OWN, DataSet, dataset, points_of, training_coupling
+from flowdemo.data import OWN, DataSet, dataset, points_of, training_set
 from flowdemo.evaluation.metrics import (
     curvature,
     energy_distance,
@@ -50,7 +50,7 @@ class Source:
     def coupling(self) -> Coupling:
         """Fresh noise for training points."""
         if self.points is None:
-            return training_coupling(self.name)
+            return independent(*training_set(self.name))
         return independent(self.points, torch.zeros(len(self.points)).long())
 
     def exact(self, path: str = "linear") -> ExactModel:

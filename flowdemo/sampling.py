@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from flowdemo.decoder import decode, preview
 from flowdemo.methods import AVERAGE
 from flowdemo.model import Model
-from flowdemo.recipe import MAX_STEPS
+from flowdemo.options import MAX_STEPS
 from flowdemo.samples import Samples, Trajectory
 from flowdemo.solvers import SOLVERS, Path, SolverError, grid, integrate, integrate_adaptive
 from flowdemo.starts import given_noise, start

@@ -11,8 +11,9 @@ from flowdemo.losses import adaptive, average_velocity_target, squared_error
 from flowdemo.methods import METHODS
 from flowdemo.methods.flow_matching import FlowMatching
 from flowdemo.methods.meanflow import MeanFlow
+from flowdemo.options import MeanFlowOptions
 from flowdemo.paths import PATHS, cosine, linear
-from flowdemo.recipe import MeanFlowOptions, Recipe
+from flowdemo.recipe import Recipe
 from flowdemo.solvers import SOLVERS
 from flowdemo.times import TIMES, intervals, sorted_draws, uniform, with_start
 

@@ -8,8 +8,8 @@ import torch
 
 from flowdemo.couplings import Batch
 from flowdemo.methods.meanflow import MeanFlow
+from flowdemo.options import MeanFlowOptions
 from flowdemo.paths import linear
-from flowdemo.recipe import MeanFlowOptions
 from flowdemo.times import uniform
 from tests.conftest import make_model
 

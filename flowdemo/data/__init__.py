@@ -6,7 +6,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from flowdemo.couplings import Coupling, independent
 from flowdemo.data.images import load_images
 from flowdemo.data.toys import TOYS
 from flowdemo.noise import generator
@@ -86,14 +85,6 @@ def dataset(name: str) -> DataSet:
 def title_of(name: str) -> str:
     """How people call a data set; one that is not known here by its own name."""
     return DATASETS[name].title if name in DATASETS else name
-
-
-def training_coupling(name: str, info: DataSet | None = None) -> Coupling:
-    """Fresh noise with rows of the training set, normalised as `info` says."""
-    info, (data, labels) = info or dataset(name), training_set(name)
-    if info.is_image:
-        return independent(data, labels, lambda x: info.normalise(x.float() / 255))
-    return independent(info.normalise(data), labels)
 
 
 def training_set(name: str) -> tuple[Tensor, Tensor]:

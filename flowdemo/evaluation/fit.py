@@ -25,7 +25,7 @@ from flowdemo.evaluation.metrics import frechet_distance, moments
 from flowdemo.evaluation.nearest import FILE, gallery_of
 from flowdemo.files import save_tensors, write_folder
 from flowdemo.losses import Terms
-from flowdemo.recipe import Schedule
+from flowdemo.options import Schedule
 from flowdemo.training.trainer import Progress, optimise, start
 
 SCHEDULE = Schedule(steps=5000, batch_size=128, learning_rate=2e-3, ema=0.998)

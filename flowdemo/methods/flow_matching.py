@@ -8,8 +8,9 @@ from torch import Generator, Tensor, nn
 
 from flowdemo.couplings import Batch
 from flowdemo.losses import Terms, adaptive, squared_error
+from flowdemo.options import MeanFlowOptions
 from flowdemo.paths import PATHS, GaussianPath
-from flowdemo.recipe import MeanFlowOptions, Recipe
+from flowdemo.recipe import Recipe
 from flowdemo.resampling import LossSecondMoment
 from flowdemo.times import TimeSampler
 

@@ -17,8 +17,9 @@ from flowdemo.couplings import Batch
 from flowdemo.derivatives import DERIVATIVES, eager, split_average
 from flowdemo.losses import Terms, adaptive, average_velocity_target, squared_error
 from flowdemo.nets.dropout import without_dropout
+from flowdemo.options import SPLIT, MeanFlowOptions
 from flowdemo.paths import PATHS, GaussianPath, expand_like
-from flowdemo.recipe import SPLIT, MeanFlowOptions, Recipe
+from flowdemo.recipe import Recipe
 from flowdemo.times import INTERVALS, TimeSampler, intervals
 
 GuidedTeacher = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # (x, t, label, w)

@@ -15,8 +15,8 @@ from flowdemo.methods.flow_matching import FlowMatching
 from flowdemo.methods.meanflow import MeanFlow
 from flowdemo.model import Model
 from flowdemo.nets import build_net
+from flowdemo.options import MeanFlowOptions, Schedule
 from flowdemo.paths import PATHS
-from flowdemo.recipe import MeanFlowOptions, Schedule
 from flowdemo.sizes import OwnConfig
 from flowdemo.times import TIMES
 from flowdemo.training.rehearsal import Lesson, accuracy, rehearsed
@@ -88,8 +88,8 @@ def finetune(
     """Trains `origin` on pictures (n, c, h, w) in [0, 1] of these classes; the last is a `Tuned`.
 
     Classes that it does not know become new ones. Every second or so there is a `Snapshot`. When it
-    is not `wanted` any more, or the seconds are over, it ends with the average of what it has. ValueError
-    says what cannot be trained.
+    is not `wanted` any more, or the seconds are over, it ends with the average of what it has.
+    ValueError says what cannot be trained.
     """
     check(wish, origin, pictures, labels)
     config = tuned_config(wish, origin, pictures, labels)
@@ -123,8 +123,8 @@ def check(wish: Wish, origin: Model, pictures: Tensor, labels: list[str]) -> Non
     own = origin.config
     if own.method not in METHODS_HERE or own.trained_times is not None:
         raise ValueError(
-            f"{origin.name} cannot be fine-tuned: choose a flow-matching or MeanFlow checkpoint "
-            "(reflow learns from a flow's pairs: tune the flow, then train reflow)"
+            f"{origin.name} cannot be fine-tuned: choose a flow-matching or MeanFlow checkpoint; "
+            "reflow learns from the pairs of a flow, not from pictures"
         )
     if not isinstance(own.net, OwnConfig) or len(own.shape) != 3 or own.decoder:
         raise ValueError(f"{origin.name} cannot be fine-tuned here: it is no image network of ours")

@@ -11,8 +11,9 @@ from flowdemo.couplings import COUPLINGS, Batch, Coupling, reflow_pairs
 from flowdemo.data import dataset
 from flowdemo.methods import METHODS
 from flowdemo.model import Model
+from flowdemo.options import MeanFlowOptions, Pairs
 from flowdemo.paths import PATHS
-from flowdemo.recipe import MeanFlowOptions, Pairs, Recipe
+from flowdemo.recipe import Recipe
 from flowdemo.sizes import MLPConfig
 from flowdemo.times import TIMES
 from flowdemo.training.pairs import SHARD, pairs_from

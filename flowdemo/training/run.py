@@ -13,8 +13,7 @@ from torch import nn
 
 from flowdemo.checkpoints import folders, load, save
 from flowdemo.config import Defaults, ModelConfig
-from flowdemo.couplings import COUPLINGS, reflow_pairs
-from flowdemo.data import training_coupling
+from flowdemo.couplings import COUPLINGS, Coupling, reflow_pairs
 from flowdemo.files import write_file
 from flowdemo.methods import AVERAGE
 from flowdemo.model import Model
@@ -24,10 +23,11 @@ from flowdemo.recipe import Recipe
 from flowdemo.training.bundled import recipe_names
 from flowdemo.training.crew import Accelerated, Crew
 from flowdemo.training.desk import Desk, HeldOut, Track
-from flowdemo.training.draws import dataset_of, time_sampler
+from flowdemo.training.draws import time_sampler
 from flowdemo.training.pairs import load_pairs, make_pairs, pair_seconds
 from flowdemo.training.perceptual import perceptual_of
 from flowdemo.training.resume import load_state
+from flowdemo.training.sets import coupling_of, dataset_of
 from flowdemo.training.trainer import Diverged, Progress, State, start, train
 
 
@@ -37,6 +37,42 @@ class PairsProgress:
 
     made: int
     wanted: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """A recipe with what it trains: `teacher` and the other `sources` it builds on."""
+
+    recipe: Recipe
+    folder: Path
+    crew: Crew
+    state: State
+    teacher: Model | None
+    sources: list[Model]
+
+    @property
+    def work(self) -> Path:
+        """Where everything lies but the checkpoint."""
+        return self.folder / "training"
+
+    def model(self) -> Model:
+        """The averaged weights as they are now."""
+        return finished(self.recipe, self.state, self.sources)
+
+    def save(self) -> None:
+        """The checkpoint, written by the first process."""
+        if self.crew.is_main:
+            save(self.model(), self.folder)
+        self.crew.wait()
+
+    def coupling(self) -> tuple[Coupling, HeldOut | None]:
+        """What is drawn from, once all pairs are there."""
+        recipe, choose = self.recipe, COUPLINGS[self.recipe.coupling]
+        if not recipe.pairs:
+            return choose(coupling_of(recipe)), None
+        pairs = load_pairs(recipe, self.teacher, self.work)
+        self.state.pair_seconds = pair_seconds(recipe, self.work)
+        return choose(reflow_pairs(pairs, recipe.pairs.trained)), HeldOut(recipe, pairs)
 
 
 def run_recipe(
@@ -55,45 +91,46 @@ def run_recipe(
     loss stays without a finite value. `track` hears the numbers of the log. Of several processes the
     first alone writes.
     """
-    crew, device = crew or Crew(), device_of(crew)
-    teacher, origin = (source(name, device) for name in (recipe.teacher, recipe.start_from))
-    sources = [model for model in (teacher, origin) if model]
-    check_teacher(recipe, teacher)
-    work = folder / "training"
-    if work.exists() and not resume:
-        raise ValueError(f"{folder} has a started run; add --resume, or remove {work}")
-    crew.wait()  # until all have looked
-    state = prepare(recipe, origin, device)
-    finished(recipe, state, sources)  # a recipe that gives no valid model fails now, not at the end
-    perceptual = perceptual_of(recipe, dataset_of(recipe), device)
-    coupling = None if recipe.pairs else training_coupling(recipe.data, dataset_of(recipe))
-    if crew.is_main:
-        same_run(recipe, sources, work / "recipe.json")
-    crew.wait()
-    load_state(state, work)
-    held_out = None
+    run = begin(recipe, folder, resume, crew or Crew())
+    empty, state = len(dataset_of(recipe).classes), run.state
+    perceptual = perceptual_of(recipe, dataset_of(recipe), state.device)
     if recipe.pairs:
-        for made in make_pairs(recipe, teacher, work, crew):
+        for made in make_pairs(recipe, run.teacher, run.work, run.crew):
             yield PairsProgress(*made)
-        pairs, state.pair_seconds = load_pairs(recipe, teacher, work), pair_seconds(recipe, work)
-        coupling, held_out = reflow_pairs(pairs, recipe.pairs.trained), HeldOut(recipe, pairs)
-    desk = Desk(work, draw_samples, sample_every, track, held_out)
-    coupling, empty = COUPLINGS[recipe.coupling](coupling), len(dataset_of(recipe).classes)
-    steps = train(recipe, state, coupling, empty, teacher, perceptual, crew)
-    if crew.is_main:
-        steps = desk.kept(steps, lambda: finished(recipe, state, sources), state)
+    coupling, held_out = run.coupling()
+    steps = train(recipe, state, coupling, empty, run.teacher, perceptual, run.crew)
+    if run.crew.is_main:
+        desk = Desk(run.work, draw_samples, sample_every, track, held_out)
+        steps = desk.kept(steps, run.model, state)
     try:
         yield from steps
     except Diverged as error:
-        if crew.is_main:
-            save(finished(recipe, state, sources), folder)
+        run.save()
         raise ValueError(
             f"{recipe.name}: {error}; {folder} holds the weights before that. "
             "Take a smaller 'learning_rate' or 'clip', or 'precision' \"float32\""
         ) from error
+    run.save()
+
+
+def begin(recipe: Recipe, folder: Path, resume: bool, crew: Crew) -> Run:
+    """A run at its first step, or where it was left; ValueError if it cannot be run as it is."""
+    device = device_of(crew)
+    teacher, origin = (source(name, device) for name in (recipe.teacher, recipe.start_from))
+    check_teacher(recipe, teacher)
+    sources = [model for model in (teacher, origin) if model]
+    run = Run(recipe, folder, crew, prepare(recipe, origin, device), teacher, sources)
+    if run.work.exists() and not resume:
+        raise ValueError(f"{folder} has a started run; add --resume, or remove {run.work}")
+    crew.wait()  # until all have looked
+    run.model()  # a recipe that gives no valid model fails now, not at the end
+    if not recipe.pairs:
+        coupling_of(recipe)  # nor does one whose data is not there
     if crew.is_main:
-        save(finished(recipe, state, sources), folder)
+        same_run(recipe, sources, run.work / "recipe.json")
     crew.wait()
+    load_state(run.state, run.work)
+    return run
 
 
 def device_of(crew: Crew) -> torch.device:
@@ -122,6 +159,10 @@ def check_teacher(recipe: Recipe, teacher: Model | None) -> None:
     info = dataset_of(recipe)
     if (own.shape, own.mean, own.std) != (info.shape, *info.normalisation.values()):
         raise ValueError(f"{teacher.name} works on samples of another shape or scale")
+    if own.classes != info.classes:
+        raise ValueError(f"{teacher.name} has other classes than {recipe.data}")
+    if own.trained_times is not None:
+        raise ValueError(f"{teacher.name} makes single steps: it has no flow to learn from")
     if (own.path, own.sigma_min) != (recipe.path, recipe.sigma_min):
         raise ValueError(f"{teacher.name} has another path than {recipe.name}")
     if not low <= recipe.guidance[0] <= recipe.guidance[1] <= high:

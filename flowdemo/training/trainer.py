@@ -14,7 +14,8 @@ from flowdemo.methods.flow_matching import Perceptual
 from flowdemo.model import Model
 from flowdemo.nets.dropout import begin_step
 from flowdemo.noise import generator
-from flowdemo.recipe import Recipe, Schedule
+from flowdemo.options import Schedule
+from flowdemo.recipe import Recipe
 from flowdemo.resampling import LossSecondMoment
 from flowdemo.times import TimeSampler, uniform
 from flowdemo.training.crew import Crew
