@@ -63,7 +63,7 @@ def test_folders_are_classes_in_their_natural_order(kind, tmp_path):
         files = {shape.format(name): content for name, content in CLASSES.items()}
         if kind == "windows zip":
             files = {name.replace("/", "\\"): content for name, content in files.items()}
-        where = packed(tmp_path / "mine.zip", files | {"__MACOSX/2/._b.png": b"x"})
+        where = packed(tmp_path / "mine.zip", files | {"__MACOSX/2/b.png": b"x"})
     pictures = read_pictures(where, GREY)
     assert pictures.classes == ("2", "10", "cat") and pictures.broken == ()
     assert levels(pictures) == [(1, "10"), (2, "2"), (3, "2"), (4, "cat")]
@@ -238,6 +238,9 @@ def test_a_path_in_a_table_is_not_followed(tmp_path):
     rows = [*cells(1), {"bytes": None, "path": str(tmp_path / "secret.png")}]
     hub_table(tmp_path / "t.parquet", rows, [0, 5], ["a", "b"])
     with pytest.raises(ValueError, match="row 1: its label 5 is none of the 2 classes"):
+        read_pictures(tmp_path / "t.parquet", GREY)
+    hub_table(tmp_path / "t.parquet", cells(1, 2), [0, -1], ["a", "b"])  # -1: not told
+    with pytest.raises(ValueError, match="row 1: its label -1 is none of"):
         read_pictures(tmp_path / "t.parquet", GREY)
     hub_table(tmp_path / "t.parquet", rows, [0, 1], ["a", "b"])
     pictures = read_pictures(tmp_path / "t.parquet", GREY, max_broken=0.5)
