@@ -140,6 +140,8 @@ def test_an_archive_cannot_lead_out_of_itself(tmp_path):
     pictures = read_pictures(where, GREY)
     assert len(pictures.images) == 20 and sorted(tmp_path.parent.rglob("*")) == before
     assert "../../b/x.png: its name leads out of the archive" in pictures.broken
+    where = packed(tmp_path / "y.zip", {"/etc/y.png": encoded(1), "a/x.png": encoded(2)})
+    assert levels(read_pictures(where, GREY)) == [(1, "etc"), (2, "a")]
 
 
 def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
@@ -346,7 +348,7 @@ def test_reading_tells_how_far_it_is(tmp_path):
 
 
 def test_sets_are_joined_by_the_names_of_their_classes():
-    one = from_files([("1", encoded(1)), ("2", encoded(2))], ["cat", "owl"], GREY)
+    one = from_files([("2", encoded(2)), ("1", encoded(1))], ["owl", "cat"], GREY)
     two = from_files(
         [("3", encoded(3)), ("4", encoded(4)), ("5", b"")], ["10", "cat", "9"], GREY, 0.5
     )
@@ -356,6 +358,26 @@ def test_sets_are_joined_by_the_names_of_their_classes():
     assert both.broken == two.broken != ()
     with pytest.raises(ValueError, match="one shape"):
         joined([one, from_files([("1", encoded(1))], "a", COLOUR)])
+
+
+def test_fractions_are_rounded(tmp_path):
+    np.savez(tmp_path / "a.npz", images=np.full((1, 8, 8), 0.7 / 255))
+    assert (read_pictures(tmp_path / "a.npz", GREY).images == 1).all()
+
+
+def test_a_picture_that_pillow_takes_for_a_bomb_is_too_large(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(ValueError, match=r"a\.png: over 50 million pixels are too many"):
+        from_files([("a.png", encoded(1))], "a", GREY, max_broken=1.0)
+
+
+def test_names_that_cannot_be_classes_are_not_taken(tmp_path):
+    hub_table(tmp_path / "a.parquet", cells(1, 2), [0, 1], ["same", "same"])
+    assert read_pictures(tmp_path / "a.parquet", GREY).classes == ("0", "1")
+    names = [f"class {k}" for k in range(MAX_CLASSES + 1)]
+    hub_table(tmp_path / "a.parquet", cells(1, 2), [0, 1], names)
+    with pytest.raises(ValueError, match="1001 classes are too many"):
+        read_pictures(tmp_path / "a.parquet", GREY)
 
 
 def test_every_kind_has_a_name_that_people_know():

@@ -122,4 +122,4 @@ def first_line(error: Exception) -> str:
 
 def is_hub_id(where: str) -> bool:
     """Whether this is OWNER/NAME or OWNER/NAME:CONFIG."""
-    return re.fullmatch(rf"{REPO}(:[\w.-]+)?", where) is not None and ".." not in where
+    return re.fullmatch(rf"{REPO}(:[\w.-]+)?", where) is not None
