@@ -174,12 +174,17 @@ def save(model: Model, folder: Path, dtype: torch.dtype = torch.float16) -> None
     write_folder(folder, write)
 
 
-def save_as(model: Model, name: str) -> None:
-    """Saves a model as a checkpoint here. ValueError if the name is no name, or is taken."""
+def check_new(name: str, folder: Path) -> None:
+    """ValueError if the name is no name, or is taken, or there is something in the folder."""
     if not re.fullmatch(NAME, name):
         raise ValueError(f"'{name}' is no name: small letters, digits, '-', '_' and '.', up to 64")
-    if name in folders() or (TRAINED / name).exists():
+    if name in folders() or folder.exists():
         raise ValueError(f"there is a checkpoint '{name}' already; choose another name")
+
+
+def save_as(model: Model, name: str) -> None:
+    """Saves a model as a checkpoint here. ValueError if the name is no name, or is taken."""
+    check_new(name, TRAINED / name)
     recipe = model.config.recipe
     changed = {"name": name, "recipe": recipe and recipe.model_copy(update={"name": name})}
     save(replace(model, config=model.config.model_copy(update=changed)), TRAINED / name)

@@ -6,16 +6,23 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from tqdm import tqdm
 
-from flowdemo import checkpoints, cli_hub, compare, exports, inventory, library, sheets, store
+from flowdemo import (
+    checkpoints,
+    cli_hub,
+    cli_train,
+    compare,
+    exports,
+    inventory,
+    library,
+    sheets,
+    store,
+)
 from flowdemo.evaluation import report
 from flowdemo.files import write_file
 from flowdemo.model import Model
-from flowdemo.sampling import Samples, is_image, parse_label, sample
+from flowdemo.sampling import Samples, parse_label, sample
 from flowdemo.settings import namespace
-from flowdemo.training.bundled import read_recipe
-from flowdemo.training.run import PairsProgress, run_recipe
 
 app = typer.Typer(
     add_completion=False,
@@ -137,33 +144,6 @@ def get(name: str, folder: bool = False) -> Model:
 
 
 @app.command()
-def train(
-    recipe: str,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, a.b=value")] = None,
-    out: Annotated[Path | None, typer.Option(help="Default: checkpoints/<name>/")] = None,
-    resume: Annotated[bool, typer.Option(help="Go on with a run that was stopped.")] = False,
-) -> None:
-    """Trains a recipe: a bundled one by name, or a .json file."""
-    plan = read_recipe(recipe, set_)
-    target = out or checkpoints.TRAINED / plan.name
-    with tqdm(total=plan.steps, unit="step", desc=plan.name) as bar:
-        for progress in run_recipe(plan, target, resume, draw_samples):
-            if isinstance(progress, PairsProgress):
-                bar.set_postfix_str(f"pairs {progress.made} of {progress.wanted}")
-                continue
-            bar.n = progress.step
-            bar.set_postfix_str(f"loss {progress.loss:.4f}", refresh=False)
-            bar.update(0)
-    print(f"{plan.name} -> {target}")
-
-
-def draw_samples(model: Model, path: Path) -> None:
-    """A picture of two samples a class (or of 500 points), from the same noise every time."""
-    n = 2 * model.empty if is_image(model) else 500
-    exports.export(sample(model, n, "all", keep_trajectory=False), path)
-
-
-@app.command()
 def evaluate(
     model: list[str],
     n: Annotated[
@@ -214,7 +194,7 @@ def record(folder: Path, measured: dict[str, Any]) -> None:
     checkpoints.describe(folder, config)
 
 
-for command in cli_hub.COMMANDS:
+for command in (*cli_train.COMMANDS, *cli_hub.COMMANDS):
     app.command()(command)
 
 

@@ -96,8 +96,8 @@ class Model:
         """The step (x_t, t, s) -> x_s of a fixed-step solver or of the network itself."""
         if solver == AVERAGE:
             return average_step(lambda x, t, s: self.average_velocity(x, t, s, label, guidance))
-        if SOLVERS[solver].adaptive:
-            raise ValueError(f"'{solver}' chooses its own steps; it has no single step")
+        if SOLVERS[solver].adaptive or SOLVERS[solver].multistep:
+            raise ValueError(f"'{solver}' goes its whole way at once; it has no single step")
         return fixed_step(lambda x, t: self.velocity(x, t, label, guidance), solver)
 
     def normalise(self, pixels: Tensor) -> Tensor:

@@ -51,6 +51,7 @@ def solvers_at_16(models: Models) -> list[Spec]:
         if each.adaptive
         else Spec(name, solver, 16 // each.evaluations, guidance=low)
         for solver, each in SOLVERS.items()
+        if not each.multistep and not each.options
     ]
 
 

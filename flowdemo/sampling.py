@@ -13,7 +13,7 @@ from flowdemo.methods import AVERAGE
 from flowdemo.model import Model
 from flowdemo.options import MAX_STEPS
 from flowdemo.samples import Samples, Trajectory
-from flowdemo.solvers import SOLVERS, Path, SolverError, grid, integrate, integrate_adaptive
+from flowdemo.solvers import SOLVERS, Path, SolverError, follow, grid, integrate
 from flowdemo.starts import given_noise, start
 
 MAX_EVALUATIONS = {"image": 400_000, "points": 20_000_000}  # network evaluations x samples
@@ -118,15 +118,15 @@ def run(
 ) -> Path:
     """The solver's path from noise x at the model's `eps` to data at 1, or `back`; normalised."""
     start, end = (1, model.config.eps) if back else (model.config.eps, 1)
-    if plan.tolerance is not None:
+    if plan.solver == AVERAGE:
+        step = model.step(AVERAGE, labels, plan.guidance)
+        return integrate(step, x, grid(plan.steps, start, end), keep)
 
-        def velocity(x: Tensor, t: Tensor) -> Tensor:
-            return model.velocity(x, t, labels, plan.guidance)
+    def velocity(x: Tensor, t: Tensor) -> Tensor:
+        return model.velocity(x, t, labels, plan.guidance)
 
-        times = grid(1, start, end)
-        return integrate_adaptive(velocity, plan.solver, x, times, plan.tolerance, keep)
-    step = model.step(plan.solver, labels, plan.guidance)
-    return integrate(step, x, grid(plan.steps, start, end), keep)
+    times = grid(plan.steps or 1, start, end)
+    return follow(velocity, plan.solver, x, times, plan.tolerance, keep)
 
 
 def checked(

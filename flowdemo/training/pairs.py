@@ -17,7 +17,7 @@ from flowdemo.files import save_tensors, write_file
 from flowdemo.model import Model
 from flowdemo.noise import generator, noise
 from flowdemo.recipe import Recipe
-from flowdemo.solvers import SOLVERS, grid, integrate, integrate_adaptive
+from flowdemo.solvers import SOLVERS, follow, grid
 from flowdemo.training.crew import Crew
 from flowdemo.training.draws import random_guidance
 from flowdemo.training.precision import autocast
@@ -97,16 +97,13 @@ def carry(recipe: Recipe, teacher: Model, x_0: Tensor, label: Tensor, w: Tensor)
     """x_1 (n, ...) float32 on the CPU by the recipe's solver."""
     pairs, device = recipe.pairs, teacher.device
     x_0, label, w = x_0.to(device), label.to(device), w.to(device)
-    start = teacher.config.eps
-    if SOLVERS[pairs.solver].adaptive:  # in float32: bfloat16 is coarser than its tolerance
-        path = integrate_adaptive(
+    times = grid(pairs.steps or 1, teacher.config.eps)
+    # An adaptive solver in float32: bfloat16 is coarser than its tolerance.
+    with autocast(device, "float32" if SOLVERS[pairs.solver].adaptive else "auto"):
+        path = follow(
             lambda x, t: teacher.velocity(x, t, label, w),
-            pairs.solver, x_0, grid(1, start), pairs.tolerance, keep=False,
+            pairs.solver, x_0, times, pairs.tolerance, keep=False,
         )  # fmt: skip
-    else:
-        with autocast(device):
-            step = teacher.step(pairs.solver, label, w)
-            path = integrate(step, x_0, grid(pairs.steps, start), keep=False)
     return path.states[-1].float().cpu()
 
 

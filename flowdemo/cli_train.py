@@ -1,0 +1,137 @@
+"""The commands that train."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from tqdm import tqdm
+
+from flowdemo import checkpoints, exports
+from flowdemo.data.fit import fit_for
+from flowdemo.data.pictures import Pictures, reading
+from flowdemo.model import Model
+from flowdemo.sampling import is_image, sample
+from flowdemo.training import finetune as tuning
+from flowdemo.training.bundled import read_recipe
+from flowdemo.training.crew import Crew, crew
+from flowdemo.training.estimate import estimate
+from flowdemo.training.run import PairsProgress, run_recipe
+from flowdemo.training.trackers import TRACKERS
+from flowdemo.training.trainer import Progress
+
+Out = Annotated[Path | None, typer.Option(help="Default: checkpoints/<name>/")]
+
+
+def train(
+    recipe: str,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, a.b=value")] = None,
+    out: Out = None,
+    resume: Annotated[bool, typer.Option(help="Go on with a run that was stopped.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only the whole recipe, memory, and time.")
+    ] = False,
+    log: Annotated[str, typer.Option(help=f"Beside the own log: {', '.join(TRACKERS)}.")] = "none",
+) -> None:
+    """Trains a recipe: a bundled one by name, or a .json file."""
+    plan = read_recipe(recipe, set_)
+    if log not in TRACKERS:
+        raise ValueError(f"no --log '{log}'; there are: {', '.join(TRACKERS)}")
+    if dry_run:
+        print(plan.model_dump_json(indent=1, exclude_none=True))
+        print("\n".join(estimate(plan).lines()))
+        return
+    target, team = out or checkpoints.TRAINED / plan.name, crew()
+    with TRACKERS[log if team.is_main else "none"](plan, target / "training") as track:
+        events = run_recipe(plan, target, resume, draw_samples, crew=team, track=track)
+        shown(events, plan.name, plan.steps, plan.batch_size, team)
+    if team.is_main:
+        print(f"{plan.name} -> {target}")
+
+
+def shown(events: Iterator, name: str, steps: int, batch: int, team: Crew | None = None) -> None:
+    """A progress bar: loss, raw error, samples a second, and the time left."""
+    team = team or Crew()
+    with tqdm(total=steps, unit="step", desc=name, disable=not team.is_main) as bar:
+        for progress in events:
+            if isinstance(progress, PairsProgress):
+                bar.set_postfix_str(f"pairs {progress.made} of {progress.wanted}")
+            elif isinstance(progress, tuning.Rehearsal):
+                bar.set_postfix_str(f"old classes {progress.made} of {progress.wanted}")
+            elif isinstance(progress, Progress):
+                if progress.step > bar.n + 1 and bar.n == 0:
+                    bar.initial = progress.step - 1  # the rate is that of this run
+                bar.n = progress.step
+                bar.set_postfix_str(words(progress, batch), refresh=False)
+                bar.update(0)
+
+
+def words(progress: Progress, batch: int) -> str:
+    """The numbers of a step."""
+    rate = progress.step * batch / progress.seconds
+    skipped = f", {progress.state.skipped} skipped" if progress.state.skipped else ""
+    return f"loss {progress.loss:.4f}, error {progress.error:.4f}, {rate:.0f} samples/s{skipped}"
+
+
+def draw_samples(model: Model, path: Path) -> None:
+    """A picture of two samples a class (or of 500 points), from the same noise every time."""
+    if model.config.only_inverts:
+        return
+    n = 2 * model.empty if is_image(model) else 500
+    exports.export(sample(model, n, "all", keep_trajectory=False), path)
+
+
+def finetune(
+    model: str,
+    data: Annotated[
+        str, typer.Option(help="Folders of pictures by class, .zip, .npz, parquet, or a Hub id.")
+    ],
+    name: Annotated[str | None, typer.Option(help="Of the result.")] = None,
+    steps: int = tuning.Wish.steps,
+    learning_rate: float = tuning.Wish.learning_rate,
+    frozen: Annotated[
+        str, typer.Option(help=f"What stays: {', '.join(tuning.FROZEN)}.")
+    ] = tuning.Wish.frozen,
+    augment: Annotated[float, typer.Option(help="How much pictures are varied.")] = 1.0,
+    seed: int = 0,
+    out: Out = None,
+) -> None:
+    """Teaches a checkpoint new pictures, of new classes or its own."""
+    origin = checkpoints.load(model)
+    wish = tuning.Wish(name or f"{model}-tuned", steps, learning_rate, frozen, augment, seed)
+    target = out or checkpoints.TRAINED / wish.name
+    checkpoints.check_new(wish.name, target)
+    pictures = pictures_for(origin, data)
+    labels = [pictures.classes[label] for label in pictures.labels.tolist()]
+    last: list[tuning.Tuned] = []
+
+    def kept() -> Iterator:
+        for event in tuning.finetune(wish, origin, pictures.images.float() / 255, labels):
+            if isinstance(event, tuning.Tuned):
+                last.append(event)
+            yield event
+
+    shown(kept(), wish.name, steps, tuning.BATCH)
+    checkpoints.save(last[0].model, target)
+    print(result(last[0], target))
+
+
+def pictures_for(origin: Model, data: str) -> Pictures:
+    """The pictures as the model takes them; what was skipped is named on standard error."""
+    shape = origin.config.sample_shape
+    where = Path(data) if Path(data).exists() else data
+    *_, pictures = reading(where, shape, prepare=fit_for(origin.config.data, shape))
+    for line in pictures.broken:
+        typer.echo(f"skipped: {line}", err=True)
+    return pictures
+
+
+def result(tuned: tuning.Tuned, target: Path) -> str:
+    """What came of it, in one line."""
+    line = f"{tuned.model.name} -> {target}"
+    if tuned.before is None:
+        return f"{line}; no classifier here knows the old classes"
+    return f"{line}; old classes right: {tuned.before:.1%} before, {tuned.after:.1%} after"
+
+
+COMMANDS = (train, finetune)
