@@ -177,22 +177,33 @@ def scale(measured: dict[str, Any]) -> list[str]:
 
 
 def training(config: ModelConfig) -> str:
-    """Cost and the exact recipe, with what was trained before it."""
-    if config.recipe is None:
+    """Cost and the exact recipe, or what it was fine-tuned on, with what was trained before it."""
+    how = recipe_of(config) if config.recipe else tuning_of(config) if config.finetune else None
+    if how is None:
         return ""
-    cost, recipe = config.training, config.recipe
-    lines = [
-        "## Training\n",
-        (
-            f"{cost['images_seen']:,} samples seen in {cost['hours']:.2f} hours on "
-            f"{cost['machine']}.\n"
-            if cost
-            else "What it cost is not known.\n"
-        ),
-        *before(cost),
-        f"```json\n{json.dumps(told(recipe), indent=1)}\n```\n",
-    ]
-    return "\n".join(lines)
+    cost = config.training
+    spent = (
+        f"{cost['images_seen']:,} samples seen in {cost['hours']:.2f} hours on {cost['machine']}.\n"
+        if cost
+        else "What it cost is not known.\n"
+    )
+    return "\n".join(["## Training\n", spent, *before(cost), how])
+
+
+def recipe_of(config: ModelConfig) -> str:
+    """The recipe as JSON."""
+    return f"```json\n{json.dumps(told(config.recipe), indent=1)}\n```\n"
+
+
+def tuning_of(config: ModelConfig) -> str:
+    """What it was fine-tuned from, and on what."""
+    own = config.finetune  # the names of the classes are strangers' words: they do not stand here
+    return (
+        f"Fine-tuned from `{own.start}` ({own.revision}) on {own.pictures} picture(s) of "
+        f"{len(own.classes)} class(es): {own.steps} steps at most, learning rate "
+        f"{own.learning_rate:g}, frozen: {own.frozen}. Old classes were rehearsed from that "
+        "checkpoint's own samples.\n"
+    )
 
 
 def told(recipe: Recipe) -> dict[str, Any]:

@@ -78,8 +78,8 @@ class Origin(Strict):
 class FineTune(Strict):
     """What a checkpoint was fine-tuned from, and on what."""
 
-    start: str = Field(max_length=200)
-    revision: str = Field(max_length=64)
+    start: str = Field(pattern=r"^[\w./@-]+$", max_length=200)
+    revision: str = Field(pattern=r"^[\w ]*$", max_length=64)
     pictures: int = Field(ge=1)
     classes: tuple[Annotated[str, Field(max_length=60)], ...] = Field(min_length=1, max_length=1000)
     steps: int = Field(ge=1)
