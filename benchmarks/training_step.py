@@ -1,8 +1,8 @@
-"""The cost of a MeanFlow training step over a flow-matching step of the same network and batch.
+"""The cost of every kind of training step over that of flow matching, on one network and batch.
 
-    python -m benchmarks.training_step [rounds] [key=value of both recipes]...
+    python -m benchmarks.training_step [rounds] [key=value of the recipe]...
 
-25 % of the rows have s != t. Without a teacher, and with the guided velocity of a frozen one.
+25 % of the rows have s > t. Medians of the ratio within each round.
 """
 
 import statistics
@@ -12,40 +12,61 @@ import time
 import torch
 
 from flowdemo.couplings import independent
+from flowdemo.methods import Loss
 from flowdemo.methods.flow_matching import FlowMatching
 from flowdemo.methods.meanflow import MeanFlow
 from flowdemo.model import Model
 from flowdemo.options import MeanFlowOptions
 from flowdemo.paths import linear
+from flowdemo.recipe import Recipe
 from flowdemo.times import uniform
 from flowdemo.training.bundled import read_recipe
+from flowdemo.training.crew import Crew
+from flowdemo.training.draws import draw
 from flowdemo.training.run import finished, prepare
-from flowdemo.training.trainer import autocast, draw, update
+from flowdemo.training.trainer import backward, update
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+SHARE, ALONE = 0.25, Crew()
 
 
-def steps(recipe, teacher: Model):
-    """One function a kind of step, all on one network and the same batches."""
-    state = prepare(recipe, None, DEVICE)
-    images = torch.randn(1000, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-    labels = torch.arange(1000) % 10
-    options = MeanFlowOptions(share_interval=0.25)
-    losses = {
-        "flow matching": FlowMatching(linear(), uniform),
-        "MeanFlow": MeanFlow(linear(), uniform, options),
-        "MeanFlow with teacher": MeanFlow(linear(), uniform, options, teacher.velocity),
+def kinds(teacher: Model) -> dict[str, tuple[Loss, bool]]:
+    """Kind of step -> its loss, and whether the CFG weight is drawn."""
+
+    def mean(master: Model | None = None, **options) -> MeanFlow:
+        chosen = MeanFlowOptions(share_interval=SHARE, **options)
+        return MeanFlow(linear(), uniform, chosen, master.velocity if master else None, empty=10)
+
+    return {
+        "flow matching": (FlowMatching(linear(), uniform), False),
+        "MeanFlow": (mean(), False),
+        "tangent predicted": (mean(tangent="predicted"), False),
+        "double backward": (mean(derivative="double-backward"), False),
+        "finite difference": (mean(derivative="finite-difference"), False),
+        "split": (mean(derivative="split"), False),
+        "fixed guidance, omega 2": (mean(omega=2.0), False),
+        "fixed guidance, omega 1, kappa 0.5": (mean(kappa=0.5), False),
+        "weight as input, predicted by itself": (mean(), True),
+        "weight as input, from a teacher": (mean(teacher), True),
     }
-    # Without a teacher the plain objective is timed: no weight input to guide by.
+
+
+def stepper(recipe: Recipe, teacher: Model):
+    """The kinds, and a function that times one step of a kind."""
+    state, losses = prepare(recipe, None, DEVICE), kinds(teacher)
+    images = torch.randn(1000, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    coupling = independent(images, torch.arange(1000) % 10)
     plain = recipe.model_copy(update={"guidance": (1.0, 1.0)})
 
-    def one(name: str) -> float:
-        chosen = recipe if name.endswith("teacher") else plain
-        batch = draw(chosen, independent(images, labels), 10, state.generator).to(DEVICE)
+    def one(kind: str) -> float:
+        loss, weighed = losses[kind]
+        batch = draw(recipe if weighed else plain, coupling, 10, state.generator)
+        if not weighed:
+            batch = batch.without_guidance()
+        batch = loss.timed(batch, state.generator)
         began = time.perf_counter()
-        with autocast(DEVICE):
-            loss = losses[name](state.net, batch, state.generator)
-        update(state, loss, recipe)
+        backward(recipe, state, state.net, batch, loss, ALONE)
+        update(state, recipe, ALONE)
         if DEVICE.type == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter() - began
@@ -54,11 +75,11 @@ def steps(recipe, teacher: Model):
 
 
 def main(count: int = 20, *changes: str) -> None:
-    """Prints the medians of every kind, and of its ratio to flow matching within each round."""
+    """Prints a line a kind."""
     recipe = read_recipe("mnist-meanflow", ["start_from=null", *changes])
     flow = read_recipe("mnist-flow-matching", list(changes))
     teacher = finished(flow, prepare(flow, None, DEVICE), [])
-    names, one = steps(recipe, teacher)
+    names, one = stepper(recipe, teacher)
     for name in names:
         one(name)
     rounds = [{name: one(name) for name in names} for _ in range(count)]

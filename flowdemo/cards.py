@@ -207,9 +207,10 @@ def tuning_of(config: ModelConfig) -> str:
 
 
 def told(recipe: Recipe) -> dict[str, Any]:
-    """What a recipe says beside the defaults, and always what it is."""
+    """What a recipe says beside the defaults, and always what it is: it gives the same recipe."""
+    said = recipe.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     always = {"name": recipe.name, "method": recipe.method, "data": recipe.data}
-    return always | recipe.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    return always | said | {"net": {"kind": recipe.net.kind} | said["net"]}
 
 
 def before(cost: dict[str, Any]) -> list[str]:

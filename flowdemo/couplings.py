@@ -36,6 +36,10 @@ class Batch:
         spans = len(range(index, self.spans, of))
         return replace(self._each(lambda value: value[index::of]), spans=spans)
 
+    def without_guidance(self) -> "Batch":
+        """The same without CFG weights."""
+        return replace(self, guidance=None)
+
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
         tensors = {key: value for key, value in vars(self).items() if isinstance(value, Tensor)}
         return replace(self, **{key: change(value) for key, value in tensors.items()})

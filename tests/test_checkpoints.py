@@ -17,9 +17,10 @@ import flowdemo
 from flowdemo import cards, checkpoints, inventory, store
 from flowdemo.checkpoints import CARD, CONFIG, WEIGHTS, load_folder, read_config, save
 from flowdemo.config import ModelConfig
+from flowdemo.recipe import Recipe
 from flowdemo.sampling import sample
 from flowdemo.sizes import NetConfig
-from flowdemo.training.bundled import read_recipe
+from flowdemo.training.bundled import read_recipe, recipe_names
 from tests.conftest import make_model
 
 
@@ -300,3 +301,12 @@ def test_numbers_of_another_form_are_refused(tmp_path, key, content, where):
     (tmp_path / CONFIG).write_text(json.dumps(config | {key: content}))
     with pytest.raises(ValueError, match=f"{CONFIG}: {where}"):
         load_folder(tmp_path)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_the_recipe_on_a_card_is_the_whole_recipe(name):
+    """What stands there without the defaults gives the recipe back."""
+    recipe = read_recipe(name)
+    said = cards.told(recipe)
+    assert Recipe.model_validate(json.loads(json.dumps(said))) == recipe
+    assert "clip" not in said and said["net"]["kind"] == recipe.net.kind

@@ -43,7 +43,7 @@ class Wish:
 
     name: str
     steps: int = 300
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
     frozen: str = "nothing"
     augment: float = 1.0
     seed: int = 0
