@@ -69,8 +69,9 @@ class MeanFlow:
         def u(x: Tensor, t: Tensor, s: Tensor) -> Tensor:
             return net(x, t, s, label, w)
 
-        if o.derivative == SPLIT:
-            return split_average(u, x, t, batch.r[:k], s)
+        if o.derivative == SPLIT:  # a step of no length has no parts, only a velocity
+            parts = split_average(u, x, t, batch.r[:k], s).to(v)
+            return torch.where(expand_like(s - t > 1e-6, x), parts, v)
         tangent = v
         if o.tangent == "predicted":
             with torch.no_grad():
