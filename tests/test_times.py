@@ -149,7 +149,9 @@ def test_one_long_step_is_drawn_as_often_as_by_the_authors(name, rate):
     draws = [INTERVALS[name](refuses, N, rng(i)) for i in range(4)]
     corner = torch.cat([(t < 0.05) & (s > 0.95) for t, s in draws]).double().mean().item()
     assert 0.75 * corner == pytest.approx(rate, rel=0.06)
-    t, s = INTERVALS["sorted"](logit_normal(0.4, 1.0), N, rng())  # that of ImageNet: practically never
+    t, s = INTERVALS["sorted"](
+        logit_normal(0.4, 1.0), N, rng()
+    )  # that of ImageNet: practically never
     assert ((t < 0.05) & (s > 0.95)).double().mean() < 1e-4
 
 

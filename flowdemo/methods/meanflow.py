@@ -89,8 +89,8 @@ class MeanFlow:
         if self.teacher is not None:
             return self.teacher(x_t, t, batch.label, w).to(x_t)
         with without_dropout(net):
-            if batch.guidance is None and (o.omega, o.kappa) != (1.0, 0.0):
-                return fixed_guided(net, x_t, u_t, batch, inside & self.obeys(batch), o)
+            if o.guides and batch.guidance is None and (rows := inside & self.obeys(batch)).any():
+                return fixed_guided(net, x_t, u_t, batch, rows, o)
             if batch.guidance is not None and (guided := w != 1).any():
                 return self_guided(net, x_t, u_t, batch, guided)
         return u_t
