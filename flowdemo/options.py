@@ -117,3 +117,9 @@ class Schedule(Strict):
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     compile: bool = False
     seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _parted(self) -> "Schedule":
+        if self.accumulate > self.batch_size:
+            raise ValueError("'accumulate' parts of a batch need as many rows: 'batch_size'")
+        return self

@@ -108,6 +108,8 @@ def check_times(recipe: Recipe) -> None:
     """ValueError for times that exclude each other, or the method."""
     if recipe.trained_times is not None and recipe.method != "reflow":
         raise ValueError("'times' of single steps need the pairs of reflow")
+    if recipe.trained_times is not None and recipe.path != "linear":
+        raise ValueError("'times' of single steps, which are straight, need the 'linear' path")
     alone = recipe.trained_times is not None or recipe.times in RESAMPLERS
     if alone and recipe.share_start:
         raise ValueError("these 'times' take no 'share_start'")

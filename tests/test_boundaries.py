@@ -17,7 +17,10 @@ from flowdemo.recipe import MethodName
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "flowdemo"
-MATHS = ["paths", "noise", "times", "couplings", "guidance", "losses", "solvers", "ideal"]
+MATHS = [
+    "paths", "noise", "times", "resampling", "couplings", "guidance", "derivatives", "losses",
+    "solvers", "ideal",
+]  # fmt: skip
 
 
 def imports(file: Path) -> set[str]:

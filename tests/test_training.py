@@ -30,7 +30,8 @@ from flowdemo.training.draws import random_guidance
 from flowdemo.training.pairs import load_pairs, make_pairs, pair_seconds
 from flowdemo.training.precision import has_bfloat16
 from flowdemo.training.resume import save_state
-from flowdemo.training.run import PairsProgress, chain, check_teacher, prepare, run_recipe
+from flowdemo.training.run import PairsProgress, prepare, run_recipe
+from flowdemo.training.sources import chain, check_teacher
 from flowdemo.training.trainer import ema_decay
 from tests.conftest import make_model
 

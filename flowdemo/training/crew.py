@@ -22,6 +22,14 @@ class Crew:
         """Whether this process writes the files."""
         return self.rank == 0
 
+    def check(self, rows: int, parts: int) -> None:
+        """ValueError if a batch of so many rows leaves a part of a process without one."""
+        if rows < self.size * parts:
+            raise ValueError(
+                f"{rows} rows cannot be shared by {self.size} process(es) in {parts} part(s) each: "
+                "take a larger 'batch_size' or a smaller 'accumulate'"
+            )
+
     def mean(self, tensors: list[Tensor]) -> None:
         """Replaces tensors by their mean over the processes, in place."""
 
@@ -34,7 +42,7 @@ class Crew:
 
 
 class Accelerated(Crew):
-    """Several processes, on CPUs, GPUs or machines, as `accelerate launch` started them.
+    """Several processes, on CPUs, GPUs or machines, as `torchrun` or `accelerate launch` started them.
 
     The gradients are averaged by hand after the backward pass: a wrapper that hooks into the forward
     pass would miss what MeanFlow computes past it.
@@ -55,9 +63,7 @@ class Accelerated(Crew):
         most = -(-n // self.size)
         padded = torch.cat([rows, rows.new_zeros(most - len(rows))])
         joint = self.accelerator.gather(padded).reshape(self.size, most)
-        return joint.T.flatten()[
-            :n
-        ]  # row i of the batch was the (i // size)-th of process i % size
+        return joint.T.flatten()[:n]  # row i was the (i // size)-th of process i % size
 
     def wait(self) -> None:
         self.accelerator.wait_for_everyone()

@@ -82,8 +82,9 @@ class Desk:
         """One line of the log; a picture and the held-out error where they are due."""
         numbers = numbers_of(progress)
         if progress.step % self.sample_every == 0 or progress.step == progress.steps:
-            if self.draw_samples:
-                self.draw_samples(model(), self.folder / f"samples-{progress.step:06d}.png")
+            shown = model()
+            if self.draw_samples and not shown.config.only_inverts:
+                self.draw_samples(shown, self.folder / f"samples-{progress.step:06d}.png")
             if self.held_out and (error := self.held_out.error(progress.state.ema)) is not None:
                 numbers["held_out"] = error
         self.folder.mkdir(parents=True, exist_ok=True)

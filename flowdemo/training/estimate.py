@@ -14,8 +14,9 @@ from flowdemo.recipe import Recipe
 from flowdemo.training.crew import Crew
 from flowdemo.training.pairs import pairs_from
 from flowdemo.training.perceptual import perceptual_of
-from flowdemo.training.run import check_teacher, device_of, prepare, source
+from flowdemo.training.run import device_of, prepare
 from flowdemo.training.sets import coupling_of, dataset_of
+from flowdemo.training.sources import check_teacher, source
 from flowdemo.training.trainer import train
 
 STEPS, TRIED = 5, 16  # steps that are timed, after one that is not; pairs that are made

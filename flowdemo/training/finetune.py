@@ -20,7 +20,8 @@ from flowdemo.paths import PATHS
 from flowdemo.sizes import OwnConfig
 from flowdemo.times import TIMES
 from flowdemo.training.rehearsal import Lesson, accuracy, rehearsed
-from flowdemo.training.run import chain, machine
+from flowdemo.training.run import machine
+from flowdemo.training.sources import chain
 from flowdemo.training.trainer import Progress, State, optimise, start
 
 LABELS = "conditioning.label.weight"

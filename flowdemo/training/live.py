@@ -17,7 +17,8 @@ from flowdemo.recipe import Recipe
 from flowdemo.sizes import MLPConfig
 from flowdemo.times import TIMES
 from flowdemo.training.pairs import SHARD, pairs_from
-from flowdemo.training.run import PairsProgress, check_teacher, finished, prepare
+from flowdemo.training.run import PairsProgress, finished, prepare
+from flowdemo.training.sources import check_teacher
 from flowdemo.training.trainer import Progress, State, train
 
 LOSSES = {"squared": 0.0, "adaptive": 0.75}  # name -> power of the adaptive weight

@@ -37,6 +37,7 @@ def make_pairs(
     files = shard_files(recipe, folder)
     missing = [first for first, file in files.items() if not file.is_file()]
     mine = missing[crew.rank :: crew.size]
+    crew.wait()  # until all have looked, so that the shares are those of one list
     there, wanted = len(files) - len(missing), recipe.pairs.processes
     several = wanted > 1 and crew.size == 1
     made = in_processes(recipe, teacher, folder, mine, wanted) if several else (

@@ -1,26 +1,20 @@
 """A recipe from start to checkpoint: what the command line and the app both run."""
 
-import json
 import platform
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import nn
 
-from flowdemo.checkpoints import folders, load, save
+from flowdemo.checkpoints import save
 from flowdemo.config import Defaults, ModelConfig
 from flowdemo.couplings import COUPLINGS, Coupling, reflow_pairs
-from flowdemo.files import write_file
 from flowdemo.methods import AVERAGE
 from flowdemo.model import Model
 from flowdemo.nets import build_net
-from flowdemo.nets.embed import NEW_INPUTS
 from flowdemo.recipe import Recipe
-from flowdemo.training.bundled import recipe_names
 from flowdemo.training.crew import Accelerated, Crew
 from flowdemo.training.desk import Desk, HeldOut, Track
 from flowdemo.training.draws import time_sampler
@@ -28,6 +22,7 @@ from flowdemo.training.pairs import load_pairs, make_pairs, pair_seconds
 from flowdemo.training.perceptual import perceptual_of
 from flowdemo.training.resume import load_state
 from flowdemo.training.sets import coupling_of, dataset_of
+from flowdemo.training.sources import chain, check_teacher, same_run, source, take_over
 from flowdemo.training.trainer import Diverged, Progress, State, start, train
 
 
@@ -115,6 +110,7 @@ def run_recipe(
 
 def begin(recipe: Recipe, folder: Path, resume: bool, crew: Crew) -> Run:
     """A run at its first step, or where it was left; ValueError if it cannot be run as it is."""
+    crew.check(recipe.batch_size, recipe.accumulate)
     device = device_of(crew)
     teacher, origin = (source(name, device) for name in (recipe.teacher, recipe.start_from))
     check_teacher(recipe, teacher)
@@ -140,46 +136,6 @@ def device_of(crew: Crew) -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def source(name: str | None, device: torch.device) -> Model | None:
-    """A checkpoint that training builds on; ValueError names the command that makes it."""
-    if name is None:
-        return None
-    if name not in folders() and name in recipe_names():
-        raise ValueError(f"'{name}' comes first: python -m flowdemo train {name}")
-    return load(name, device)
-
-
-def check_teacher(recipe: Recipe, teacher: Model | None) -> None:
-    """ValueError unless the teacher makes what the student is to learn."""
-    if teacher is None:
-        return
-    own, (low, high) = teacher.config, teacher.config.guidance
-    if own.data != recipe.data:
-        raise ValueError(f"{teacher.name} makes {own.data}, not {recipe.data}")
-    info = dataset_of(recipe)
-    if (own.shape, own.mean, own.std) != (info.shape, *info.normalisation.values()):
-        raise ValueError(f"{teacher.name} works on samples of another shape or scale")
-    if own.classes != info.classes:
-        raise ValueError(f"{teacher.name} has other classes than {recipe.data}")
-    if own.trained_times is not None:
-        raise ValueError(f"{teacher.name} makes single steps: it has no flow to learn from")
-    if (own.path, own.sigma_min) != (recipe.path, recipe.sigma_min):
-        raise ValueError(f"{teacher.name} has another path than {recipe.name}")
-    if not low <= recipe.guidance[0] <= recipe.guidance[1] <= high:
-        raise ValueError(f"{teacher.name} is guided in [{low:g}, {high:g}] only")
-
-
-def same_run(recipe: Recipe, sources: list[Model], file: Path) -> None:
-    """Keeps recipe and the hashes of its sources beside the run; ValueError if they changed."""
-    content = recipe.model_dump() | {"sources": {model.name: model.revision for model in sources}}
-    text = json.dumps(content, indent=1)
-    if file.is_file() and file.read_text() != text:
-        raise ValueError(
-            f"the run was started with another recipe or teacher: see {file}, or remove its folder"
-        )
-    write_file(file, lambda path: path.write_text(text))
-
-
 def prepare(recipe: Recipe, origin: Model | None, device: torch.device) -> State:
     """The state at step 0, from fresh weights or from those of `origin`."""
     info = dataset_of(recipe)
@@ -189,16 +145,6 @@ def prepare(recipe: Recipe, origin: Model | None, device: torch.device) -> State
     if origin and not take_over(net, origin.net):
         raise ValueError(f"{recipe.name}: the net does not fit {origin.name}, its start")
     return start(recipe, net, ema, device, time_sampler(recipe))
-
-
-def take_over(net: nn.Module, origin: nn.Module) -> bool:
-    """Gives `net` the weights of `origin`; only the inputs s and w may be new. False if unfit."""
-    there, wanted = origin.state_dict(), net.state_dict()
-    fits = all(key in wanted and wanted[key].shape == there[key].shape for key in there)
-    if not fits or any(not key.startswith(NEW_INPUTS) for key in wanted.keys() - there.keys()):
-        return False
-    net.load_state_dict(there, strict=False)
-    return True
 
 
 def finished(recipe: Recipe, state: State, sources: list[Model]) -> Model:
@@ -227,15 +173,6 @@ def finished(recipe: Recipe, state: State, sources: list[Model]) -> Model:
         training=cost | {"chain": chain(sources)},
     )
     return Model(config, state.ema)
-
-
-def chain(sources: list[Model]) -> dict[str, Any]:
-    """Name -> cost of every checkpoint that had to be trained first, each once."""
-    costs: dict[str, Any] = {}
-    for model in sources:
-        cost = dict(model.config.training)
-        costs |= cost.pop("chain", {}) | ({model.name: cost} if cost else {})
-    return costs
 
 
 def defaults_of(recipe: Recipe) -> Defaults:

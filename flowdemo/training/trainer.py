@@ -134,7 +134,7 @@ def optimise(
         set_learning_rate(state.optimizer, schedule, state.step)
         losses, errors = backward(schedule, state, net, batch, loss, crew)
         gradient = update(state, schedule, crew)
-        if isinstance(state.times, LossSecondMoment) and not state.bad:
+        if isinstance(state.times, LossSecondMoment) and math.isfinite(gradient):
             state.times.update(batch.t, errors)
         state.seconds += time.perf_counter() - began
         mean = (losses.mean().item(), errors.mean().item())

@@ -1,0 +1,84 @@
+"""The checkpoints that a run builds on: a teacher, a start, and what they cost."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from flowdemo.checkpoints import folders, load
+from flowdemo.files import write_file
+from flowdemo.model import Model
+from flowdemo.nets.embed import NEW_INPUTS
+from flowdemo.recipe import Recipe
+from flowdemo.training.bundled import recipe_names
+from flowdemo.training.sets import dataset_of
+
+
+def source(name: str | None, device: torch.device) -> Model | None:
+    """A checkpoint that training builds on; ValueError names the command that makes it."""
+    if name is None:
+        return None
+    if name not in folders() and name in recipe_names():
+        raise ValueError(f"'{name}' comes first: python -m flowdemo train {name}")
+    return load(name, device)
+
+
+def check_teacher(recipe: Recipe, teacher: Model | None) -> None:
+    """ValueError unless the teacher makes what the student is to learn."""
+    if teacher is None:
+        return
+    own, (low, high) = teacher.config, teacher.config.guidance
+    if own.data != recipe.data:
+        raise ValueError(f"{teacher.name} makes {own.data}, not {recipe.data}")
+    info = dataset_of(recipe)
+    if (own.shape, own.mean, own.std) != (info.shape, *info.normalisation.values()):
+        raise ValueError(f"{teacher.name} works on samples of another shape or scale")
+    if own.classes != info.classes:
+        raise ValueError(f"{teacher.name} has other classes than {recipe.data}")
+    if (own.path, own.sigma_min) != (recipe.path, recipe.sigma_min):
+        raise ValueError(f"{teacher.name} has another path than {recipe.name}")
+    if own.only_inverts or (own.fixed_steps is not None and not makes_its_steps(recipe, teacher)):
+        raise ValueError(
+            f"{teacher.name} knows its velocity at single times: it makes 'pairs' by its own "
+            "Euler steps, and teaches nothing else"
+        )
+    if not low <= recipe.guidance[0] <= recipe.guidance[1] <= high:
+        raise ValueError(f"{teacher.name} is guided in [{low:g}, {high:g}] only")
+
+
+def makes_its_steps(recipe: Recipe, teacher: Model) -> bool:
+    """Whether the pairs are those of the only steps that the teacher can make."""
+    own = ("euler", teacher.config.fixed_steps)
+    return recipe.pairs is not None and (recipe.pairs.solver, recipe.pairs.steps) == own
+
+
+def same_run(recipe: Recipe, sources: list[Model], file: Path) -> None:
+    """Keeps recipe and the hashes of its sources beside the run; ValueError if they changed."""
+    content = recipe.model_dump() | {"sources": {model.name: model.revision for model in sources}}
+    text = json.dumps(content, indent=1)
+    if file.is_file() and file.read_text() != text:
+        raise ValueError(
+            f"the run was started with another recipe or teacher: see {file}, or remove its folder"
+        )
+    write_file(file, lambda path: path.write_text(text))
+
+
+def take_over(net: nn.Module, origin: nn.Module) -> bool:
+    """Gives `net` the weights of `origin`; only the inputs s and w may be new. False if unfit."""
+    there, wanted = origin.state_dict(), net.state_dict()
+    fits = all(key in wanted and wanted[key].shape == there[key].shape for key in there)
+    if not fits or any(not key.startswith(NEW_INPUTS) for key in wanted.keys() - there.keys()):
+        return False
+    net.load_state_dict(there, strict=False)
+    return True
+
+
+def chain(sources: list[Model]) -> dict[str, Any]:
+    """Name -> cost of every checkpoint that had to be trained first, each once."""
+    costs: dict[str, Any] = {}
+    for model in sources:
+        cost = dict(model.config.training)
+        costs |= cost.pop("chain", {}) | ({model.name: cost} if cost else {})
+    return costs

@@ -1,0 +1,192 @@
+"""Two processes learn what one does: run side by side on the CPU, through the command line."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from flowdemo.cli import main
+from flowdemo.recipe import Recipe
+from flowdemo.training import pairs
+from flowdemo.training.crew import Accelerated, Crew, crew
+from tests.conftest import make_model
+
+ROOT = Path(__file__).parent.parent
+MEAN = {"share_interval": 0.75, "share_start": 0.25, "share_end": 0.25, "power": 0.75}
+
+
+def recipe(**changes) -> Recipe:
+    base = {
+        "name": "x", "method": "flow-matching", "data": "moons", "steps": 1, "batch_size": 7,
+        "net": {"kind": "mlp", "width": 16, "depth": 2}, "precision": "float32", "warmup": 0,
+    }  # fmt: skip
+    return Recipe(**(base | changes))
+
+
+def mean_flow(**changes) -> Recipe:
+    net = {"kind": "mlp", "width": 16, "depth": 2, "end_time": True, "guidance": True}
+    return recipe(method="meanflow", net=net, meanflow=MEAN, guidance=(1.0, 4.0), **changes)
+
+
+PLANS = {
+    "flow-matching": recipe(batch_size=8),
+    "odd": recipe(accumulate=2),
+    "meanflow": mean_flow(),
+    "flow-matching-on": recipe(steps=20),
+    "meanflow-on": mean_flow(steps=20),
+    "resampled": recipe(steps=40, batch_size=33, times="loss-second-moment"),
+    "reflow": recipe(
+        method="reflow", teacher="moons-flow-matching",
+        pairs={"count": 1100, "solver": "euler", "steps": 2},
+    ),
+}  # fmt: skip
+CODE = """
+import sys, torch; from pathlib import Path; from flowdemo.cli import main
+torch.set_num_threads(1)
+for file in sorted(Path(sys.argv[1]).glob("*.json")):
+    try:
+        main(["train", str(file), "--out", str(file.with_suffix("")), "--set", "name=" + file.stem])
+    except SystemExit as end:
+        assert not end.code, file
+"""
+
+
+def trained_in(folder):
+    return {name: load_file(folder / name / "training" / "training.safetensors") for name in PLANS}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """What one process and what two have in their states, and what the two said."""
+    pytest.importorskip("accelerate")
+    one, two = (tmp_path_factory.mktemp(name) for name in ("one", "two"))
+    for name, plan in PLANS.items():
+        for folder in (one, two):
+            (folder / f"{name}.json").write_text(plan.model_dump_json())
+        with pytest.raises(SystemExit):
+            main(["train", str(one / f"{name}.json"), "--out", str(one / name),
+                  "--set", f"name={name}"])  # fmt: skip
+    (two / "train.py").write_text(CODE)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2",
+              str(two / "train.py"), str(two)]  # fmt: skip
+    paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    env = os.environ | {"ACCELERATE_USE_CPU": "1", "PYTHONPATH": paths}
+    run = subprocess.run(launch, capture_output=True, text=True, env=env, timeout=300)
+    assert run.returncode == 0, run.stderr[-3000:]
+    return trained_in(one), trained_in(two), run, one, two
+
+
+def difference(a, b, prefix):
+    """The largest one, over the largest number there is."""
+    keys = [key for key in a if key.startswith(prefix)]
+    assert keys
+    largest = max(a[key].abs().max().item() for key in keys)
+    return max((a[key] - b[key]).abs().max().item() for key in keys) / largest
+
+
+@pytest.mark.parametrize("name", ["flow-matching", "odd", "meanflow", "reflow"])
+def test_the_gradient_of_two_processes_is_that_of_the_joint_batch(runs, name):
+    """After one step Adam's first moment is a tenth of it; batches of 7 and 8, in parts too."""
+    one, two, *_ = runs
+    keys = [key for key in one[name] if key.endswith("exp_avg")]
+    a, b = ({key: 10 * state[name][key] for key in keys} for state in (one, two))
+    found = difference(a, b, "optimizer")
+    print(f"{name}: relative difference of the gradients {found:.1e}")
+    assert max(value.abs().max() for value in a.values()) > 1e-2 and found < 3e-6
+
+
+@pytest.mark.parametrize("name", ["flow-matching-on", "meanflow-on", "resampled"])
+def test_many_steps_end_in_the_same_weights(runs, name):
+    one, two, *_ = runs
+    assert difference(one[name], two[name], "net.") < 2e-4
+    assert difference(one[name], two[name], "ema.") < 2e-4
+    assert torch.equal(one[name]["generator"], two[name]["generator"])
+
+
+def test_they_remember_the_same_errors(runs):
+    one, two = (state["resampled"] for state in runs[:2])
+    assert one["times.counts"].sum() == 40 * 33 and one["times.counts"].min() >= 10
+    assert torch.equal(one["times.counts"], two["times.counts"])
+    torch.testing.assert_close(one["times.errors"], two["times.errors"], atol=1e-3, rtol=1e-2)
+
+
+def test_they_share_the_pairs_between_them(runs):
+    *_, one, two = runs
+    files = [folder / "reflow" / "training" for folder in (one, two)]
+    names = [sorted(file.name for file in work.glob("pairs-*")) for work in files]
+    assert names[0] == names[1] and len(names[0]) == 3
+    for name in names[0]:
+        a, b = (load_file(work / name) for work in files)
+        assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_only_the_first_speaks_and_writes(runs):
+    run, two = runs[2], runs[4]
+    lines = [line for line in run.stdout.splitlines() if "->" in line]
+    assert len(lines) == len(PLANS)
+    log = (two / "meanflow-on" / "training" / "log.jsonl").read_text().splitlines()
+    assert len(log) == 20 and (two / "meanflow-on" / "model.safetensors").is_file()
+
+
+class Stub(Crew):
+    """The second of two, whose first does its share at the first barrier."""
+
+    rank, size = 1, 2
+
+    def __init__(self, first):
+        self.first, self.waits = first, 0
+
+    def wait(self):
+        self.waits += 1
+        if self.waits == 1:
+            self.first()
+
+
+def test_pairs_are_shared_by_what_was_missing_before_anyone_began(tmp_path):
+    """Else the later one would share out a shorter list, and some shards would be nobody's."""
+    plan, teacher = PLANS["reflow"], make_model()
+    list(pairs.make_pairs(plan, teacher, tmp_path, Stub(
+        lambda: [pairs.write_shard(plan, teacher, tmp_path, first) for first in (0, 1000)]
+    )))  # fmt: skip
+    assert len(pairs.load_pairs(plan, teacher, tmp_path).x_0) == 1100
+
+
+class Gatherer:
+    """An Accelerate of three processes whose shares are given."""
+
+    process_index, num_processes = 0, 3
+
+    def __init__(self, n):
+        self.n = n
+
+    def gather(self, padded):
+        rows = torch.arange(1.0, self.n + 1)
+        shares = [rows[rank::3] for rank in range(3)]
+        return torch.cat([torch.cat([x, x.new_zeros(len(padded) - len(x))]) for x in shares])
+
+
+@pytest.mark.parametrize("n", [3, 7, 8, 9])
+def test_gathered_rows_stand_in_the_order_of_the_batch(n):
+    rows = torch.arange(1.0, n + 1)
+    assert torch.equal(Accelerated(Gatherer(n)).gather(rows[0::3], n), rows)
+
+
+def test_a_batch_that_leaves_a_process_without_a_row_is_refused(tmp_path):
+    crew_of_8 = Stub(lambda: None)
+    crew_of_8.size = 8
+    with pytest.raises(ValueError, match=r"7 rows cannot be shared by 8 process\(es\) in 1 part"):
+        crew_of_8.check(7, 1)
+    Crew().check(7, 7)
+
+
+def test_processes_need_accelerate_and_one_alone_does_not(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert crew().size == 1 and crew().is_main
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr("flowdemo.training.crew.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="pip install accelerate"):
+        crew()
