@@ -58,6 +58,7 @@ SOLVERS = {
     "adaptive_heun": Solver("adaptive_heun", 2),
     "scipy_solver": Solver("scipy_solver", 5, options={"solver": "RK45"}),
 }
+FIXED = tuple(name for name, solver in SOLVERS.items() if not solver.adaptive)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,9 @@
 import os
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from flowdemo.cli import main
 from flowdemo.recipe import Recipe
 from flowdemo.training import pairs
 from flowdemo.training.crew import Accelerated, Crew, crew
+from flowdemo.training.run import run_recipe
 from tests.conftest import make_model
 
 ROOT = Path(__file__).parent.parent
@@ -128,30 +132,32 @@ def test_only_the_first_speaks_and_writes(runs):
     run, two = runs[2], runs[4]
     lines = [line for line in run.stdout.splitlines() if "->" in line]
     assert len(lines) == len(PLANS)
+    assert run.stderr.count("meanflow-on:   0%") == 1  # one bar
     log = (two / "meanflow-on" / "training" / "log.jsonl").read_text().splitlines()
     assert len(log) == 20 and (two / "meanflow-on" / "model.safetensors").is_file()
 
 
 class Stub(Crew):
-    """The second of two, whose first does its share at the first barrier."""
+    """One of several threads."""
 
-    rank, size = 1, 2
-
-    def __init__(self, first):
-        self.first, self.waits = first, 0
+    def __init__(self, rank, size, barrier=None):
+        self.rank, self.size, self.barrier = rank, size, barrier
 
     def wait(self):
-        self.waits += 1
-        if self.waits == 1:
-            self.first()
+        self.barrier.wait(timeout=30)
 
 
 def test_pairs_are_shared_by_what_was_missing_before_anyone_began(tmp_path):
     """Else the later one would share out a shorter list, and some shards would be nobody's."""
-    plan, teacher = PLANS["reflow"], make_model()
-    list(pairs.make_pairs(plan, teacher, tmp_path, Stub(
-        lambda: [pairs.write_shard(plan, teacher, tmp_path, first) for first in (0, 1000)]
-    )))  # fmt: skip
+    plan, teacher, barrier = PLANS["reflow"], make_model(), threading.Barrier(2)
+
+    def work(rank):
+        time.sleep(rank)  # the second comes late
+        return list(pairs.make_pairs(plan, teacher, tmp_path, Stub(rank, 2, barrier)))
+
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(work, range(2)))
+    assert [len(each) for each in made] == [2, 1]  # of three shards
     assert len(pairs.load_pairs(plan, teacher, tmp_path).x_0) == 1100
 
 
@@ -176,11 +182,11 @@ def test_gathered_rows_stand_in_the_order_of_the_batch(n):
 
 
 def test_a_batch_that_leaves_a_process_without_a_row_is_refused(tmp_path):
-    crew_of_8 = Stub(lambda: None)
-    crew_of_8.size = 8
     with pytest.raises(ValueError, match=r"7 rows cannot be shared by 8 process\(es\) in 1 part"):
-        crew_of_8.check(7, 1)
-    Crew().check(7, 7)
+        list(run_recipe(recipe(), tmp_path / "x", crew=Stub(0, 8)))
+    with pytest.raises(ValueError, match="cannot be shared"):
+        Stub(0, 2).check(7, 4)
+    Stub(0, 2).check(8, 4)
 
 
 def test_processes_need_accelerate_and_one_alone_does_not(monkeypatch):

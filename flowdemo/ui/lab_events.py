@@ -13,7 +13,7 @@ from torch import Tensor
 from flowdemo.data import OWN, dataset
 from flowdemo.data.own import MAX_BYTES, parse_points
 from flowdemo.lab import Source
-from flowdemo.recipe import FIXED
+from flowdemo.solvers import FIXED
 from flowdemo.ui import events, lab_text, text
 from flowdemo.ui.compare import revisions
 from flowdemo.ui.events import Components

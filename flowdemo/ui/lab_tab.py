@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from flowdemo.data import DATASETS
-from flowdemo.recipe import FIXED
+from flowdemo.solvers import FIXED
 from flowdemo.ui import lab_look_tab, lab_text, lab_train_tab, text
 from flowdemo.ui.controls import Start, start
 from flowdemo.ui.events import (

@@ -1,0 +1,142 @@
+"""Reflow pairs: whose they are, which are held out, and that several processes make the same."""
+
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from flowdemo.checkpoints import save
+from flowdemo.couplings import reflow_pairs
+from flowdemo.files import save_tensors
+from flowdemo.losses import squared_error
+from flowdemo.noise import noise
+from flowdemo.recipe import Recipe
+from flowdemo.solvers import grid, integrate_adaptive
+from flowdemo.training.desk import HELD_OUT, HeldOut
+from flowdemo.training.pairs import load_pairs, make_pairs, pair_seconds
+from flowdemo.training.run import run_recipe
+from tests.conftest import make_model
+
+
+def recipe(**changes) -> Recipe:
+    pairs = {"count": 900, "solver": "euler", "steps": 2} | changes.pop("pairs", {})
+    base = {
+        "name": "student", "method": "reflow", "data": "moons", "steps": 3, "batch_size": 8,
+        "teacher": "moons-flow-matching", "guidance": (1.0, 3.0), "share_unguided": 0.5,
+        "net": {"kind": "mlp", "width": 16, "guidance": True}, "pairs": pairs,
+    }  # fmt: skip
+    return Recipe(**(base | changes))
+
+
+def made(plan, teacher, folder):
+    list(make_pairs(plan, teacher, folder))
+    return load_pairs(plan, teacher, folder)
+
+
+def test_adaptive_pairs_are_the_teachers_guided_flow(tmp_path):
+    """By default, in float32: to the rounding of the half precision they are stored in."""
+    plan, teacher = recipe(pairs={"count": 40, "solver": "dopri5", "steps": None}), make_model()
+    pairs = made(plan, teacher, tmp_path)
+    guided = pairs.guidance > 1
+    assert 5 < guided.sum() < 35
+    exact = integrate_adaptive(
+        lambda x, t: teacher.velocity(x, t, pairs.label, pairs.guidance),
+        "dopri5", pairs.x_0, grid(1), 1e-7, keep=False,
+    ).states[-1]  # fmt: skip
+    torch.testing.assert_close(pairs.x_1, exact, atol=2e-3, rtol=2e-3)
+    plain = integrate_adaptive(
+        lambda x, t: teacher.velocity(x, t, pairs.label), "dopri5", pairs.x_0, grid(1), 1e-7, False
+    ).states[-1]
+    assert (pairs.x_1 - plain)[guided].norm(dim=1).mean() > 0.02
+
+
+def test_pairs_begin_where_the_teachers_time_begins(tmp_path):
+    teacher = make_model()
+    late = teacher.config.model_copy(update={"eps": 0.1})
+    object.__setattr__(teacher, "config", late)
+    pairs = made(recipe(pairs={"count": 5, "steps": 1}), teacher, tmp_path)
+    v = teacher.velocity(pairs.x_0, 0.1, pairs.label, pairs.guidance)
+    torch.testing.assert_close(pairs.x_1, pairs.x_0 + 0.9 * v, atol=2e-2, rtol=2e-2)
+
+
+def test_pairs_of_another_teacher_are_refused_by_the_name_of_the_file(tmp_path):
+    plan, teacher = recipe(), make_model()
+    made(plan, teacher, tmp_path)
+    object.__setattr__(teacher, "revision", "another")
+    with pytest.raises(
+        ValueError, match=r"pairs-00000000\.safetensors was made by another teacher"
+    ):
+        load_pairs(plan, teacher, tmp_path)
+
+
+@pytest.mark.parametrize("wrong", ["short", "long", "uneven", "infinite"])
+def test_a_shard_that_is_not_what_was_written_is_refused_by_its_name(tmp_path, wrong):
+    plan, teacher = recipe(), make_model()
+    made(plan, teacher, tmp_path)
+    file = tmp_path / "pairs-00000500.safetensors"
+    with safe_open(file, framework="pt") as opened:
+        facts = opened.metadata()
+    shard = load_file(file)
+    if wrong == "infinite":
+        shard["x_1"][7, 0] = float("inf")
+    elif wrong == "long":
+        shard = {key: torch.cat([value, value[:1]]) for key, value in shard.items()}
+    else:
+        cut = shard if wrong == "short" else ["label"]
+        shard |= {key: shard[key][:-1] for key in cut}
+    save_tensors(shard, file, facts)
+    with pytest.raises(ValueError, match=r"pairs-00000500\.safetensors does not hold 400 finite"):
+        load_pairs(plan, teacher, tmp_path)
+    file.unlink()
+    assert len(made(plan, teacher, tmp_path).x_0) == 900  # as the message says
+
+
+def test_the_pairs_that_are_held_out_are_never_drawn(tmp_path):
+    plan = recipe(pairs={"count": 200, "held_out": 0.25})
+    pairs = made(plan, make_model(), tmp_path)
+    assert plan.pairs.trained == 150
+    batch = reflow_pairs(pairs, plan.pairs.trained)(5000, torch.Generator().manual_seed(0))
+    drawn = {tuple(x) for x in batch.x_0.tolist()}
+    assert drawn == {tuple(x) for x in pairs.x_0[:150].tolist()}
+
+
+class Zero(torch.nn.Linear):
+    def forward(self, x, t, s=None, label=None, guidance=None):
+        return 0 * x
+
+
+def test_the_held_out_error_is_that_of_the_held_out_pairs(tmp_path):
+    """A network that answers 0 has the error |x_1 - x_0|^2, whatever the weights of the loss."""
+    plan = recipe(pairs={"count": 200, "held_out": 0.25}, power=0.75, times="loss-second-moment")
+    pairs = made(plan, make_model(), tmp_path)
+    wanted = squared_error((pairs.x_1 - pairs.x_0)[150:]).mean().item()
+    assert HeldOut(plan, pairs).error(Zero(1, 1)) == pytest.approx(wanted)
+    none = recipe(pairs={"count": 200, "held_out": 0.0})
+    assert HeldOut(none, pairs).error(Zero(1, 1)) is None
+    assert HELD_OUT < 1000  # it is measured while people wait
+
+
+def test_the_log_tells_the_held_out_error_where_a_picture_is_due(trained):
+    save(make_model(), trained / "moons-flow-matching")
+    told = {}
+    plan = recipe(steps=5, pairs={"count": 100})
+    for _ in run_recipe(plan, trained / "student", sample_every=2, track=told.__setitem__):
+        pass
+    log = (trained / "student" / "training" / "log.jsonl").read_text().splitlines()
+    lines = [json.loads(line) for line in log]
+    assert [line["step"] for line in lines if "held_out" in line] == [2, 4, 5]
+    assert lines[1]["held_out"] > 0 and told[2] == lines[1]
+
+
+def test_processes_of_their_own_make_the_same_pairs(tmp_path):
+    teacher, folders = make_model(), {n: tmp_path / str(n) for n in (1, 2)}
+    plans = {n: recipe(pairs={"count": 1100, "processes": n}) for n in (1, 2)}
+    progress = {n: list(make_pairs(plans[n], teacher, folders[n])) for n in (1, 2)}
+    one, two = (load_pairs(plans[n], teacher, folders[n]) for n in (1, 2))
+    assert torch.equal(one.x_0, two.x_0) and torch.equal(one.x_0, noise(1_000_003, 1100, (2,)))
+    assert torch.equal(one.label, two.label) and torch.equal(one.guidance, two.guidance)
+    torch.testing.assert_close(two.x_1, one.x_1, atol=1e-3, rtol=1e-3)
+    assert progress[2][-1] == (1100, 1100) and len(progress[2]) == 3
+    assert pair_seconds(plans[2], folders[2]) > 0

@@ -1,0 +1,230 @@
+"""The loop: parts of a batch, bins, steps without a finite loss, precision, compilation."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from flowdemo.checkpoints import load_folder
+from flowdemo.couplings import Batch
+from flowdemo.derivatives import eager
+from flowdemo.losses import Terms
+from flowdemo.methods import METHODS
+from flowdemo.noise import generator
+from flowdemo.recipe import Recipe
+from flowdemo.training import trainer
+from flowdemo.training.crew import Crew
+from flowdemo.training.precision import autocast, faster
+from flowdemo.training.resume import load_state, save_state
+from flowdemo.training.run import prepare, run_recipe
+from flowdemo.training.trainer import Diverged, Progress, optimise
+
+CPU = torch.device("cpu")
+
+
+def recipe(method="flow-matching", **changes) -> Recipe:
+    net = {"kind": "mlp", "width": 16, "depth": 2, "end_time": method == "meanflow"}
+    base = {"name": "x", "method": method, "data": "moons", "net": net, "steps": 4,
+            "batch_size": 10, "precision": "float32", "warmup": 0}  # fmt: skip
+    if method == "meanflow":
+        base["meanflow"] = {"share_interval": 0.7, "omega": 2.0}
+    return Recipe(**(base | changes))
+
+
+def moons(n, seed=1) -> Batch:
+    x_0, x_1 = (torch.randn(n, 2, generator=generator(i)) for i in (seed, seed + 100))
+    return Batch(x_0, x_1, torch.arange(n) % 3)
+
+
+@pytest.mark.parametrize("method", ["flow-matching", "meanflow"])
+@pytest.mark.parametrize("parts", [2, 4, 10])
+def test_parts_of_a_batch_have_the_gradient_of_the_whole(method, parts):
+    seen = []
+    for accumulate in (1, parts):
+        plan = recipe(method, accumulate=accumulate)
+        state = prepare(plan, None, CPU)
+        loss = METHODS[method].loss(plan, state.times, empty=2)
+        batch = loss.timed(moons(10), generator(3))
+        rows = trainer.backward(plan, state, state.net, batch, loss, Crew())
+        seen.append([*rows, *(p.grad for p in state.net.parameters())])
+    largest = max(gradient.abs().max() for gradient in seen[0][2:])
+    for whole, parted in zip(*seen, strict=True):
+        assert largest > 1e-2 and (whole - parted).abs().max() < 2e-6 * max(1, largest)
+    assert seen[0][0].shape == (10,) and len(set(seen[0][1].tolist())) == 10
+
+
+def test_the_error_is_told_by_where_in_time_it_was():
+    t = torch.tensor([0.0, 0.05, 0.15, 0.95, 1.0])
+    errors = torch.tensor([1.0, 3.0, 5.0, 7.0, 9.0])
+    progress = Progress(1, 1, 0.0, 0.0, 0.0, 0.0, t, errors, None)
+    assert progress.bins == [2.0, 5.0, *[None] * 7, 8.0]
+
+
+class Scripted:
+    """A loss that is wrong in some steps: the squared output, times a factor a step."""
+
+    def __init__(self, factors):
+        self.factors, self.step = list(factors), 0
+
+    def timed(self, batch, generator):
+        return replace(batch, t=torch.linspace(0, 1, len(batch.x_1)))
+
+    def __call__(self, net, batch):
+        factor = self.factors[self.step]
+        self.step += 1
+        error = factor * net(batch.x_0, batch.t).square().mean(1)
+        return Terms(error, error.detach())
+
+
+def walk(factors, **changes):
+    plan = recipe(steps=len(factors), **changes)
+    state = prepare(plan, None, CPU)
+    steps = optimise(plan, state, lambda g: moons(10), Scripted(factors))
+    return state, steps
+
+
+def weights(net):
+    return torch.cat([p.detach().flatten() for p in net.parameters()])
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize("bad", [NAN, INF])
+def test_two_bad_steps_are_left_out_and_counted(bad):
+    state, steps = walk([1, bad, bad, 1, bad, bad, 1])
+    before, moved = weights(state.net), []
+    for _ in steps:
+        now = weights(state.net)
+        assert torch.isfinite(now).all() and torch.isfinite(weights(state.ema)).all()
+        moved.append(not torch.equal(now, before))
+        before = now
+    assert moved == [True, False, False, True, False, False, True]
+    assert (state.step, state.skipped, state.bad) == (7, 4, 0)
+
+
+def test_three_in_a_row_end_the_run_with_the_weights_before():
+    state, steps = walk([1, 1, NAN, NAN, NAN, 1])
+    for _ in range(2):
+        next(steps)
+    kept, average = weights(state.net), weights(state.ema)
+    with pytest.raises(Diverged, match="not finite in 3 steps in a row, up to 5"):
+        list(steps)
+    assert torch.equal(weights(state.net), kept) and torch.equal(weights(state.ema), average)
+    assert state.step == 5 and state.skipped == 3
+
+
+def broken_after(monkeypatch, good):
+    """Training whose loss is not a number after so many steps."""
+    original = trainer.draw
+
+    def draw(recipe, coupling, empty, g):
+        draw.count += 1
+        batch = original(recipe, coupling, empty, g)
+        return replace(batch, x_1=NAN * batch.x_1) if draw.count > good else batch
+
+    draw.count = 0
+    monkeypatch.setattr(trainer, "draw", draw)
+
+
+def test_a_run_that_diverges_leaves_its_checkpoint_and_says_where(monkeypatch, tmp_path):
+    folder, seen = tmp_path / "x", []
+    with monkeypatch.context() as patch:
+        broken_after(patch, 5)
+        with pytest.raises(ValueError, match="'learning_rate'") as raised:
+            for progress in run_recipe(recipe(steps=20), folder):
+                seen.append(weights(progress.state.ema).clone())
+    assert str(folder) in str(raised.value) and "up to 8" in str(raised.value)
+    assert "\n" not in str(raised.value)
+    torch.testing.assert_close(weights(load_folder(folder).net), seen[4], atol=1e-3, rtol=1e-3)
+    log = [json.loads(x) for x in (folder / "training" / "log.jsonl").read_text().splitlines()]
+    assert [line["skipped"] for line in log] == [0, 0, 0, 0, 0, 1, 2]
+    assert log[-1]["loss"] is None and log[-1]["bins"] and log[4]["loss"] is not None
+    *_, last = run_recipe(recipe(steps=20), folder, resume=True)  # and may go on from there
+    assert last.step == 20 and last.state.skipped == 3
+
+
+def test_a_step_that_is_left_out_is_not_remembered_by_the_times(monkeypatch, tmp_path):
+    broken_after(monkeypatch, 2)
+    plan = recipe(steps=4, times="loss-second-moment")
+    *_, last = run_recipe(plan, tmp_path / "x")
+    assert last.state.times.counts.sum() == 2 * 10
+    assert torch.isfinite(last.state.times.errors).all()
+
+
+def test_also_a_scaler_that_searches_does_not_put_infinities_into_the_times():
+    plan = recipe(steps=2, precision="float16", times="loss-second-moment")
+    state = prepare(plan, None, CPU)
+    list(optimise(plan, state, lambda g: moons(10), Scripted([INF, 1])))
+    assert state.bad == 0 and state.skipped >= 1  # as it should while it searches
+    assert torch.isfinite(state.times.errors).all()
+
+
+@pytest.mark.parametrize("name", ["float32", "bfloat16", "float16"])
+def test_the_precision_is_the_one_that_was_asked_for(name):
+    a = torch.ones(2, 2)
+    with autocast(CPU, name):
+        assert (a @ a).dtype == getattr(torch, name)
+    plan = recipe(precision=name)
+    assert prepare(plan, None, CPU).scaler.is_enabled() == (name == "float16")
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
+def test_half_precision_trains_much_the_same(name, tmp_path):
+    ends = {}
+    for precision in ("float32", name):
+        *_, last = run_recipe(recipe(steps=12, precision=precision), tmp_path / precision)
+        ends[precision] = (last.state, weights(last.state.net))
+    state, half = ends[name]
+    full = ends["float32"][1]
+    start = weights(prepare(recipe(), None, CPU).net)
+    if not state.skipped:
+        assert 0 < (half - full).norm() < 0.2 * (full - start).norm()
+    assert half.dtype == torch.float32 and state.skipped < 12
+
+
+def test_the_scaler_goes_on_where_it_was(tmp_path):
+    plan = recipe(steps=6, precision="float16")
+    state = prepare(plan, None, CPU)
+    list(optimise(plan.model_copy(update={"steps": 3}), state, lambda g: moons(10),
+                  Scripted([INF, 1, 1])))  # fmt: skip
+    save_state(state, tmp_path)
+    again = prepare(plan, None, CPU)
+    assert load_state(again, tmp_path)
+    assert again.scaler.state_dict() == state.scaler.state_dict()
+    assert again.scaler.get_scale() == 2.0**15 and (again.step, again.skipped) == (3, 1)
+    for one in (state, again):
+        list(optimise(plan.model_copy(update={"steps": 3}), one, lambda g: moons(10), None))
+        list(optimise(plan, one, lambda g: moons(10), Scripted([1, 1, 1])))
+    assert torch.equal(weights(state.net), weights(again.net))
+
+
+def test_the_derivative_is_taken_eagerly_of_a_compiled_network(monkeypatch):
+    plan = recipe("meanflow", meanflow={"share_interval": 0.7})
+    state = prepare(plan, None, CPU)
+    compiled, asked = nn.Module(), []
+    compiled._orig_mod = state.net
+    compiled.forward = lambda *given: asked.append(len(given[0])) or state.net(*given)
+    loss = METHODS["meanflow"].loss(plan, state.times)
+    batch = loss.timed(moons(10), generator(0))
+    wanted = loss(state.net, batch).loss
+    torch.testing.assert_close(loss(compiled, batch).loss, wanted)
+    assert asked == [10]  # the fit alone, not the derivative on 7 rows
+    assert eager(compiled) is state.net
+
+
+def test_a_compiled_network_learns_the_same(tmp_path):
+    """About half a minute: the network, and again without gradient for its own guidance."""
+    if not (shutil.which("g++") or shutil.which("clang++")):
+        pytest.skip("there is no compiler")
+    ends = {}
+    for compiled in (False, True):
+        plan = recipe("meanflow", steps=3, compile=compiled)
+        *_, last = run_recipe(plan, tmp_path / str(compiled))
+        ends[compiled] = weights(last.state.net)
+    start = weights(prepare(recipe("meanflow"), None, CPU).net)
+    assert (ends[True] - ends[False]).norm() < 1e-3 * (ends[True] - start).norm()
+    assert hasattr(faster(nn.Linear(2, 2)), "_orig_mod")
