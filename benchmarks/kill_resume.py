@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from flowdemo.couplings import independent
+from flowdemo.couplings import Coupling, independent
 from flowdemo.noise import generator
 from flowdemo.recipe import Recipe
 from flowdemo.training import desk, pairs, run
@@ -46,7 +46,7 @@ PLANS = {
 }  # fmt: skip
 
 
-def images(name: str, info: object) -> object:
+def images(recipe: Recipe) -> Coupling:
     """A coupling of random images."""
     data = torch.randn(50, 1, 28, 28, generator=generator(0))
     return independent(data, torch.arange(50) % 10)
@@ -56,7 +56,7 @@ def work(plan: Recipe, folder: Path, told: connection.Connection) -> None:
     """The process that is killed: it starts or goes on, and tells of everything it does."""
     desk.SAVE_SECONDS, pairs.SHARD = 0.02, 50  # a kill shall also hit a save
     if plan.data == "mnist":
-        run.training_coupling = images
+        run.coupling_of = images
     for progress in run.run_recipe(plan, folder, resume=True):
         at = getattr(progress, "step", None)
         told.send(f"pair {progress.made}" if at is None else f"step {at}")
