@@ -8,7 +8,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import from_json
 
 from flowdemo.options import MAX_STEPS, Name, PathName, TimeSteps, Weight
-from flowdemo.recipe import MethodName, Recipe, check_guidance
+from flowdemo.recipe import MethodName, Recipe
+from flowdemo.recipe_checks import check_guidance
 from flowdemo.sizes import NetConfig, Share, Strict, check_net
 
 SCHEMA, MAX_SIDE = 2, 256

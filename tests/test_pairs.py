@@ -1,6 +1,7 @@
 """Reflow pairs: whose they are, which are held out, and that several processes make the same."""
 
 import json
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from flowdemo.losses import squared_error
 from flowdemo.noise import noise
 from flowdemo.recipe import Recipe
 from flowdemo.solvers import grid, integrate_adaptive
+from flowdemo.training import pairs
 from flowdemo.training.desk import HELD_OUT, HeldOut
 from flowdemo.training.pairs import load_pairs, make_pairs, pair_seconds
 from flowdemo.training.run import run_recipe
@@ -21,11 +23,11 @@ from tests.conftest import make_model
 
 
 def recipe(**changes) -> Recipe:
-    pairs = {"count": 900, "solver": "euler", "steps": 2} | changes.pop("pairs", {})
+    wish = {"count": 900, "solver": "euler", "steps": 2} | changes.pop("pairs", {})
     base = {
         "name": "student", "method": "reflow", "data": "moons", "steps": 3, "batch_size": 8,
         "teacher": "moons-flow-matching", "guidance": (1.0, 3.0), "share_unguided": 0.5,
-        "net": {"kind": "mlp", "width": 16, "guidance": True}, "pairs": pairs,
+        "net": {"kind": "mlp", "width": 16, "guidance": True}, "pairs": wish,
     }  # fmt: skip
     return Recipe(**(base | changes))
 
@@ -38,27 +40,27 @@ def made(plan, teacher, folder):
 def test_adaptive_pairs_are_the_teachers_guided_flow(tmp_path):
     """By default, in float32: to the rounding of the half precision they are stored in."""
     plan, teacher = recipe(pairs={"count": 40, "solver": "dopri5", "steps": None}), make_model()
-    pairs = made(plan, teacher, tmp_path)
-    guided = pairs.guidance > 1
+    given = made(plan, teacher, tmp_path)
+    guided = given.guidance > 1
     assert 5 < guided.sum() < 35
     exact = integrate_adaptive(
-        lambda x, t: teacher.velocity(x, t, pairs.label, pairs.guidance),
-        "dopri5", pairs.x_0, grid(1), 1e-7, keep=False,
+        lambda x, t: teacher.velocity(x, t, given.label, given.guidance),
+        "dopri5", given.x_0, grid(1), 1e-7, keep=False,
     ).states[-1]  # fmt: skip
-    torch.testing.assert_close(pairs.x_1, exact, atol=2e-3, rtol=2e-3)
+    torch.testing.assert_close(given.x_1, exact, atol=2e-3, rtol=2e-3)
     plain = integrate_adaptive(
-        lambda x, t: teacher.velocity(x, t, pairs.label), "dopri5", pairs.x_0, grid(1), 1e-7, False
+        lambda x, t: teacher.velocity(x, t, given.label), "dopri5", given.x_0, grid(1), 1e-7, False
     ).states[-1]
-    assert (pairs.x_1 - plain)[guided].norm(dim=1).mean() > 0.02
+    assert (given.x_1 - plain)[guided].norm(dim=1).mean() > 0.02
 
 
 def test_pairs_begin_where_the_teachers_time_begins(tmp_path):
     teacher = make_model()
     late = teacher.config.model_copy(update={"eps": 0.1})
     object.__setattr__(teacher, "config", late)
-    pairs = made(recipe(pairs={"count": 5, "steps": 1}), teacher, tmp_path)
-    v = teacher.velocity(pairs.x_0, 0.1, pairs.label, pairs.guidance)
-    torch.testing.assert_close(pairs.x_1, pairs.x_0 + 0.9 * v, atol=2e-2, rtol=2e-2)
+    given = made(recipe(pairs={"count": 5, "steps": 1}), teacher, tmp_path)
+    v = teacher.velocity(given.x_0, 0.1, given.label, given.guidance)
+    torch.testing.assert_close(given.x_1, given.x_0 + 0.9 * v, atol=2e-2, rtol=2e-2)
 
 
 def test_pairs_of_another_teacher_are_refused_by_the_name_of_the_file(tmp_path):
@@ -95,11 +97,11 @@ def test_a_shard_that_is_not_what_was_written_is_refused_by_its_name(tmp_path, w
 
 def test_the_pairs_that_are_held_out_are_never_drawn(tmp_path):
     plan = recipe(pairs={"count": 200, "held_out": 0.25})
-    pairs = made(plan, make_model(), tmp_path)
+    given = made(plan, make_model(), tmp_path)
     assert plan.pairs.trained == 150
-    batch = reflow_pairs(pairs, plan.pairs.trained)(5000, torch.Generator().manual_seed(0))
+    batch = reflow_pairs(given, plan.pairs.trained)(5000, torch.Generator().manual_seed(0))
     drawn = {tuple(x) for x in batch.x_0.tolist()}
-    assert drawn == {tuple(x) for x in pairs.x_0[:150].tolist()}
+    assert drawn == {tuple(x) for x in given.x_0[:150].tolist()}
 
 
 class Zero(torch.nn.Linear):
@@ -110,11 +112,11 @@ class Zero(torch.nn.Linear):
 def test_the_held_out_error_is_that_of_the_held_out_pairs(tmp_path):
     """A network that answers 0 has the error |x_1 - x_0|^2, whatever the weights of the loss."""
     plan = recipe(pairs={"count": 200, "held_out": 0.25}, power=0.75, times="loss-second-moment")
-    pairs = made(plan, make_model(), tmp_path)
-    wanted = squared_error((pairs.x_1 - pairs.x_0)[150:]).mean().item()
-    assert HeldOut(plan, pairs).error(Zero(1, 1)) == pytest.approx(wanted)
+    given = made(plan, make_model(), tmp_path)
+    wanted = squared_error((given.x_1 - given.x_0)[150:]).mean().item()
+    assert HeldOut(plan, given).error(Zero(1, 1)) == pytest.approx(wanted)
     none = recipe(pairs={"count": 200, "held_out": 0.0})
-    assert HeldOut(none, pairs).error(Zero(1, 1)) is None
+    assert HeldOut(none, given).error(Zero(1, 1)) is None
     assert HELD_OUT < 1000  # it is measured while people wait
 
 
@@ -130,7 +132,14 @@ def test_the_log_tells_the_held_out_error_where_a_picture_is_due(trained):
     assert lines[1]["held_out"] > 0 and told[2] == lines[1]
 
 
-def test_processes_of_their_own_make_the_same_pairs(tmp_path):
+def test_processes_of_their_own_make_the_same_pairs(tmp_path, monkeypatch):
+    pools = []
+
+    def pool(*given):
+        pools.append(ProcessPoolExecutor(*given))
+        return pools[-1]
+
+    monkeypatch.setattr(pairs, "ProcessPoolExecutor", pool)
     teacher, folders = make_model(), {n: tmp_path / str(n) for n in (1, 2)}
     plans = {n: recipe(pairs={"count": 1100, "processes": n}) for n in (1, 2)}
     progress = {n: list(make_pairs(plans[n], teacher, folders[n])) for n in (1, 2)}
@@ -138,5 +147,6 @@ def test_processes_of_their_own_make_the_same_pairs(tmp_path):
     assert torch.equal(one.x_0, two.x_0) and torch.equal(one.x_0, noise(1_000_003, 1100, (2,)))
     assert torch.equal(one.label, two.label) and torch.equal(one.guidance, two.guidance)
     torch.testing.assert_close(two.x_1, one.x_1, atol=1e-3, rtol=1e-3)
+    assert len(pools) == 1 and pools[0]._max_workers == 2
     assert progress[2][-1] == (1100, 1100) and len(progress[2]) == 3
     assert pair_seconds(plans[2], folders[2]) > 0

@@ -38,6 +38,7 @@ REFUSED = [
     (MEAN, {"times": 4}, "meanflow needs 'times' that fill"),
     (MEAN, {"times": "loss-second-moment"}, "meanflow needs 'times' that fill"),
     (MEAN, {"eps": 0.01}, "meanflow needs 'times' that fill .* and 'eps' 0"),
+    (MEAN, {"meanflow": {"intervals": "cifar-paper"}} | MIDDLE, "others have their own"),
     (MEAN, {"loss": "lpips+l2"}, "meanflow's 'loss' is \"l2\""),
     (MEAN, {"net": LONG | GUIDED, "meanflow": {"omega": 2.0}}, "exclude each other"),
     (MEAN, {"net": LONG | GUIDED, "meanflow": {"kappa": 0.5}}, "exclude each other"),

@@ -1,7 +1,6 @@
 """The loop: parts of a batch, bins, steps without a finite loss, precision, compilation."""
 
 import json
-import shutil
 from dataclasses import replace
 
 import pytest
@@ -10,15 +9,13 @@ from torch import nn
 
 from flowdemo.checkpoints import load_folder
 from flowdemo.couplings import Batch
-from flowdemo.derivatives import eager
 from flowdemo.losses import Terms
 from flowdemo.methods import METHODS
+from flowdemo.nets.dropout import Dropout
 from flowdemo.noise import generator
 from flowdemo.recipe import Recipe
 from flowdemo.training import trainer
 from flowdemo.training.crew import Crew
-from flowdemo.training.precision import autocast, faster
-from flowdemo.training.resume import load_state, save_state
 from flowdemo.training.run import prepare, run_recipe
 from flowdemo.training.trainer import Diverged, Progress, optimise
 
@@ -53,7 +50,35 @@ def test_parts_of_a_batch_have_the_gradient_of_the_whole(method, parts):
     largest = max(gradient.abs().max() for gradient in seen[0][2:])
     for whole, parted in zip(*seen, strict=True):
         assert largest > 1e-2 and (whole - parted).abs().max() < 2e-6 * max(1, largest)
+    terms = loss(state.net, batch)
+    torch.testing.assert_close(seen[1][0], terms.loss.detach())
+    torch.testing.assert_close(seen[1][1], terms.error)
     assert seen[0][0].shape == (10,) and len(set(seen[0][1].tolist())) == 10
+
+
+class Masks(nn.Module):
+    """A network that answers with what its dropout leaves of ones."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop, self.scale = Dropout(0.5), nn.Parameter(torch.ones(1))
+
+    def forward(self, x, t):
+        return self.scale * self.drop(torch.ones(len(x), 50))
+
+
+def test_every_part_of_a_batch_has_dropout_masks_of_its_own():
+    plan = recipe(accumulate=5)
+    state = replace(prepare(plan, None, CPU), net=Masks().train())
+    masks = []
+
+    def loss(net, batch):
+        masks.extend(tuple(row) for row in net(batch.x_0, batch.t).tolist())
+        return Terms(net(batch.x_0, batch.t).sum(1), torch.zeros(len(batch.x_0)))
+
+    for seed in (1, 2, 1):
+        trainer.backward(plan, state, state.net, moons(10), loss, Crew(), seed)
+    assert len(set(masks)) == 20 and masks[:10] == masks[20:]
 
 
 def test_the_error_is_told_by_where_in_time_it_was():
@@ -153,78 +178,3 @@ def test_a_step_that_is_left_out_is_not_remembered_by_the_times(monkeypatch, tmp
     *_, last = run_recipe(plan, tmp_path / "x")
     assert last.state.times.counts.sum() == 2 * 10
     assert torch.isfinite(last.state.times.errors).all()
-
-
-def test_also_a_scaler_that_searches_does_not_put_infinities_into_the_times():
-    plan = recipe(steps=2, precision="float16", times="loss-second-moment")
-    state = prepare(plan, None, CPU)
-    list(optimise(plan, state, lambda g: moons(10), Scripted([INF, 1])))
-    assert state.bad == 0 and state.skipped >= 1  # as it should while it searches
-    assert torch.isfinite(state.times.errors).all()
-
-
-@pytest.mark.parametrize("name", ["float32", "bfloat16", "float16"])
-def test_the_precision_is_the_one_that_was_asked_for(name):
-    a = torch.ones(2, 2)
-    with autocast(CPU, name):
-        assert (a @ a).dtype == getattr(torch, name)
-    plan = recipe(precision=name)
-    assert prepare(plan, None, CPU).scaler.is_enabled() == (name == "float16")
-
-
-@pytest.mark.parametrize("name", ["bfloat16", "float16"])
-def test_half_precision_trains_much_the_same(name, tmp_path):
-    ends = {}
-    for precision in ("float32", name):
-        *_, last = run_recipe(recipe(steps=12, precision=precision), tmp_path / precision)
-        ends[precision] = (last.state, weights(last.state.net))
-    state, half = ends[name]
-    full = ends["float32"][1]
-    start = weights(prepare(recipe(), None, CPU).net)
-    if not state.skipped:
-        assert 0 < (half - full).norm() < 0.2 * (full - start).norm()
-    assert half.dtype == torch.float32 and state.skipped < 12
-
-
-def test_the_scaler_goes_on_where_it_was(tmp_path):
-    plan = recipe(steps=6, precision="float16")
-    state = prepare(plan, None, CPU)
-    list(optimise(plan.model_copy(update={"steps": 3}), state, lambda g: moons(10),
-                  Scripted([INF, 1, 1])))  # fmt: skip
-    save_state(state, tmp_path)
-    again = prepare(plan, None, CPU)
-    assert load_state(again, tmp_path)
-    assert again.scaler.state_dict() == state.scaler.state_dict()
-    assert again.scaler.get_scale() == 2.0**15 and (again.step, again.skipped) == (3, 1)
-    for one in (state, again):
-        list(optimise(plan.model_copy(update={"steps": 3}), one, lambda g: moons(10), None))
-        list(optimise(plan, one, lambda g: moons(10), Scripted([1, 1, 1])))
-    assert torch.equal(weights(state.net), weights(again.net))
-
-
-def test_the_derivative_is_taken_eagerly_of_a_compiled_network(monkeypatch):
-    plan = recipe("meanflow", meanflow={"share_interval": 0.7})
-    state = prepare(plan, None, CPU)
-    compiled, asked = nn.Module(), []
-    compiled._orig_mod = state.net
-    compiled.forward = lambda *given: asked.append(len(given[0])) or state.net(*given)
-    loss = METHODS["meanflow"].loss(plan, state.times)
-    batch = loss.timed(moons(10), generator(0))
-    wanted = loss(state.net, batch).loss
-    torch.testing.assert_close(loss(compiled, batch).loss, wanted)
-    assert asked == [10]  # the fit alone, not the derivative on 7 rows
-    assert eager(compiled) is state.net
-
-
-def test_a_compiled_network_learns_the_same(tmp_path):
-    """About half a minute: the network, and again without gradient for its own guidance."""
-    if not (shutil.which("g++") or shutil.which("clang++")):
-        pytest.skip("there is no compiler")
-    ends = {}
-    for compiled in (False, True):
-        plan = recipe("meanflow", steps=3, compile=compiled)
-        *_, last = run_recipe(plan, tmp_path / str(compiled))
-        ends[compiled] = weights(last.state.net)
-    start = weights(prepare(recipe("meanflow"), None, CPU).net)
-    assert (ends[True] - ends[False]).norm() < 1e-3 * (ends[True] - start).norm()
-    assert hasattr(faster(nn.Linear(2, 2)), "_orig_mod")

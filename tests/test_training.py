@@ -369,6 +369,11 @@ def test_what_would_train_something_else_is_refused(name, changes, message):
         ("moons-reflow", ["teacher=two-gaussians-flow-matching"], "makes two-gaussians, not moons"),
         ("moons-meanflow", ["path=cosine"], "has another path"),
         ("moons-meanflow", ["guidance=[1, 9]"], r"guided in \[1, 4\] only"),
+        (
+            "moons-meanflow",
+            ["meanflow.omega=0.5", "meanflow.kappa=0.9", "net.guidance=false", "guidance=[1, 1]"],
+            r"guided in \[1, 4\] only",
+        ),
         ("moons-meanflow", ["net.width=64"], "does not fit moons-flow-matching, its start"),
         ("mnist-meanflow-stage-1", ["teacher=nobody"], "no model 'nobody'"),
         ("mnist-meanflow", ["start_from=mnist-meanflow-stage-1"], "train mnist-meanflow-stage-1"),

@@ -84,7 +84,7 @@ class MeanFlow:
         o, t = self.options, batch.t
         low, high = o.guided_times
         inside = (t >= low) & (t <= high)
-        fixed = torch.full_like(t, o.omega / (1 - o.kappa))
+        fixed = torch.full_like(t, o.weight)
         w = torch.where(inside, fixed if batch.guidance is None else batch.guidance, 1.0)
         if self.teacher is not None:
             return self.teacher(x_t, t, batch.label, w).to(x_t)

@@ -44,7 +44,8 @@ def check_teacher(recipe: Recipe, teacher: Model | None) -> None:
             f"{teacher.name} knows its velocity at single times: it makes 'pairs' by its own "
             "Euler steps, and teaches nothing else"
         )
-    if not low <= recipe.guidance[0] <= recipe.guidance[1] <= high:
+    fixed = [recipe.meanflow.weight] if recipe.meanflow else []
+    if min(*recipe.guidance, *fixed) < low or max(*recipe.guidance, *fixed) > high:
         raise ValueError(f"{teacher.name} is guided in [{low:g}, {high:g}] only")
 
 

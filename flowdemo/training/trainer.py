@@ -13,7 +13,7 @@ from flowdemo.methods import METHODS, Loss
 from flowdemo.methods.flow_matching import Perceptual
 from flowdemo.model import Model
 from flowdemo.nets.dropout import begin_step
-from flowdemo.noise import generator
+from flowdemo.noise import generator, mixed
 from flowdemo.options import Schedule
 from flowdemo.recipe import Recipe
 from flowdemo.resampling import LossSecondMoment
@@ -130,9 +130,8 @@ def optimise(
         began = time.perf_counter()
         batch = loss.timed(draw(state.generator), state.generator)
         seed = int(torch.randint(2**31, (), generator=state.generator))
-        begin_step(state.net, seed + crew.rank, state.device)
         set_learning_rate(state.optimizer, schedule, state.step)
-        losses, errors = backward(schedule, state, net, batch, loss, crew)
+        losses, errors = backward(schedule, state, net, batch, loss, crew, seed)
         gradient = update(state, schedule, crew)
         if isinstance(state.times, LossSecondMoment) and math.isfinite(gradient):
             state.times.update(batch.t, errors)
@@ -144,17 +143,24 @@ def optimise(
 
 
 def backward(
-    schedule: Schedule, state: State, net: nn.Module, batch: Batch, loss: Loss, crew: Crew
+    schedule: Schedule,
+    state: State,
+    net: nn.Module,
+    batch: Batch,
+    loss: Loss,
+    crew: Crew,
+    seed: int = 0,
 ) -> tuple[Tensor, Tensor]:
     """The gradient of the mean loss, a part of the batch at a time; the rows' losses and errors.
 
-    Part j of process r holds every (parts x processes)-th row.
+    Part j of process r holds every (parts x processes)-th row, and has masks of its own by `seed`.
     """
     state.optimizer.zero_grad()
     n, of, device = len(batch.x_1), schedule.accumulate * crew.size, state.device
     losses, errors = torch.zeros(n), torch.zeros(n)
     for j in range(schedule.accumulate):
         index = crew.rank + crew.size * j
+        begin_step(state.net, mixed(seed, index), device)
         with autocast(device, schedule.precision):
             terms = loss(net, batch.part(index, of).to(device))
         # The mean over processes follows: hence the factor.
