@@ -75,8 +75,6 @@ def words(progress: Progress, batch: int) -> str:
 
 def draw_samples(model: Model, path: Path) -> None:
     """A picture of two samples a class (or of 500 points), from the same noise every time."""
-    if model.config.only_inverts:
-        return
     n = 2 * model.empty if is_image(model) else 500
     exports.export(sample(model, n, "all", keep_trajectory=False), path)
 

@@ -9,8 +9,8 @@ from flowdemo.couplings import Batch
 from flowdemo.derivatives import DERIVATIVES, eager, split_average
 from flowdemo.methods.meanflow import MeanFlow
 from flowdemo.nets import build_net
+from flowdemo.options import SPLIT, MeanFlowOptions
 from flowdemo.paths import PATHS, cosine
-from flowdemo.recipe import SPLIT, MeanFlowOptions
 from flowdemo.sizes import DiTConfig, MLPConfig, UNetConfig
 from flowdemo.times import INTERVALS, uniform
 from tests.test_dit import random

@@ -11,8 +11,8 @@ from flowdemo.derivatives import DERIVATIVES
 from flowdemo.methods.meanflow import MeanFlow
 from flowdemo.nets import build_net
 from flowdemo.nets.dropout import begin_step
+from flowdemo.options import MeanFlowOptions
 from flowdemo.paths import cosine, linear
-from flowdemo.recipe import MeanFlowOptions
 from flowdemo.sizes import DiTConfig, UNetConfig
 from flowdemo.times import uniform
 from tests.test_dit import random

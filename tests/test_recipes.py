@@ -4,7 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from flowdemo.derivatives import DERIVATIVES
-from flowdemo.recipe import SPLIT, Recipe
+from flowdemo.options import SPLIT
+from flowdemo.recipe import Recipe
 from flowdemo.resampling import RESAMPLERS
 from flowdemo.times import ENDS, INTERVALS, TIMES
 

@@ -7,11 +7,12 @@ import torch
 from torch import nn
 
 from flowdemo.checkpoints import load, save
-from flowdemo.cli import draw_samples
+from flowdemo.cli_train import draw_samples
 from flowdemo.evaluation.report import evaluate
 from flowdemo.inversion import invert
 from flowdemo.noise import noise
-from flowdemo.recipe import Pairs, Recipe
+from flowdemo.options import Pairs
+from flowdemo.recipe import Recipe
 from flowdemo.sampling import sample
 from flowdemo.training.draws import time_sampler
 from flowdemo.training.run import run_recipe
