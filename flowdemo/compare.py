@@ -11,6 +11,7 @@ from torch import Tensor
 
 from flowdemo.evaluation.classifier import judge
 from flowdemo.evaluation.report import straightness_of
+from flowdemo.labels import labels_by_name
 from flowdemo.model import Model
 from flowdemo.sampling import (
     MAX_EVALUATIONS,
@@ -55,8 +56,9 @@ class Spec:
 class Row:
     """A finished row; the numbers that cost more than the samples come later.
 
-    `right` (n,) says which samples the classifier takes for their class. `rmse` is the root mean
-    square difference, in pixels or units of the plane, to the model's own reference solution.
+    `right` says which samples the classifier takes for their class, of those whose class it knows.
+    `rmse` is the root mean square difference, in pixels or units of the plane, to the model's own
+    reference solution.
     """
 
     spec: Spec
@@ -108,16 +110,18 @@ def compare(
 ) -> Iterator[Row]:
     """The rows of what `resolve` returned, in order, each as soon as its samples are there.
 
-    All of them start from the same noise with the same labels. The other arguments are those of
-    `sample`, but the limit is that of all rows together: ValueError, for fixed steps before
+    All of them start from the same noise with the same classes: `label` numbers those of the first
+    row, whose names count; "all" are the classes that all rows share. The other arguments are those
+    of `sample`, but the limit is that of all rows together: ValueError, for fixed steps before
     anything is drawn, for adaptive ones when they reach it.
     """
+    labels = labels_by_name(models, label, n)
     left = max_evaluations or MAX_EVALUATIONS[kind_of(models[0])]
     if (work := sum(map(planned, models, specs)) * n) > left:
         raise ValueError(f"{work} network evaluations exceed the limit of {left}; choose less")
-    for model, spec in zip(models, specs, strict=True):
+    for model, spec, own in zip(models, specs, labels, strict=True):
         how = {key: value for key, value in asdict(spec).items() if key != "model"}
-        made = sample(model, n, label, seed=seed, **how, watch=watch, max_evaluations=left)
+        made = sample(model, n, own, seed=seed, **how, watch=watch, max_evaluations=left)
         left = max(1, left - round(made.nfe * n))
         yield look(model, spec, made)
 
@@ -158,9 +162,8 @@ def completed(spec: Spec, model: Model) -> Spec:
 
 def look(model: Model, spec: Spec, samples: Samples) -> Row:
     """A row with the classifier's verdict, where there is a classifier and a class was asked for."""
-    referee, right = judge(model.config.data), None
-    if referee is not None and (samples.labels < model.empty).all():
-        right = referee.look(samples.images)[1] == samples.labels
+    referee = judge(model.config.data)
+    right = referee and referee.right(samples.images, samples.labels)
     return Row(spec, model.config.method, samples, right)
 
 

@@ -64,6 +64,14 @@ class Judge:
         features = torch.cat([self.net.features(part) for part in pixels.split(batch)])
         return features, self.net.head(features).argmax(1)
 
+    def right(self, pixels: Tensor, labels: Tensor) -> Tensor | None:
+        """Which of these pixels (n, ...) it takes for their class, of those whose class it knows.
+
+        None if it knows none of the labels (n,): empty ones, or classes that fine-tuning added.
+        """
+        known = labels < len(self.net.head.bias)
+        return self.look(pixels[known])[1] == labels[known] if known.any() else None
+
 
 @lru_cache
 def judge(data: str) -> Judge | None:

@@ -117,7 +117,7 @@ def films(rows: list[Row]) -> str:
     share, parts, extent = MAX_BYTES // len(rows), [], extent_of(rows)
     for row in rows:
         n = len(row.samples.labels)
-        right = "" if row.right is None else f", {int(row.right.sum())}/{n} right"
+        right = "" if row.right is None else f", {int(row.right.sum())}/{len(row.right)} right"
         colour = plots.METHOD_COLOURS[row.method]
         caption = f"{words(row)}: NFE {row.samples.nfe:g}{right}"
         parts.append(film(row.samples, min(n, 20), caption, colour, share, extent))

@@ -1,18 +1,20 @@
 """The controls of the Compare tab: data, rows, and what the rows share."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
 
+from flowdemo.labels import shared
 from flowdemo.presets import PRESETS, preset
 from flowdemo.settings import is_public
 from flowdemo.ui import adder, text
 from flowdemo.ui.compare import Comparison, models_of
 from flowdemo.ui.controls import FEW_CLASSES, data_choices, find_choices, find_class, label_choices
-from flowdemo.ui.events import QUICK, Components
-from flowdemo.ui.generate import ALL
-from flowdemo.ui.models import by_data, example_of
+from flowdemo.ui.events import LATEST, QUICK, Components
+from flowdemo.ui.generate import ALL, ANY
+from flowdemo.ui.models import by_data, configs, example_of
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ def build(first: Comparison, data_name: str, tab: gr.Tab) -> Controls:
     find = gr.Dropdown(label="Look a class up", elem_id="c-find",
                        **find_choices(config, first.label))  # fmt: skip
     find.input(find_class, find, label, **QUICK)
+    rows.change(labels_offered, [rows, label], label, show_progress="hidden", **LATEST)
     n = gr.Slider(1, largest(data_name), first.n, step=1, precision=0, label="Samples a row",
                   elem_id="c-n")  # fmt: skip
     seed = gr.Number(first.seed, label="Seed", precision=0, minimum=0, elem_id="c-seed")
@@ -63,6 +66,19 @@ def refresh(data: str) -> list[Any]:
         gr.update(choices=data_choices(by_data())),
         gr.update(choices=adder.names_of(data)),
     ]
+
+
+def labels_offered(rows: str, label: str) -> Any:
+    """The classes that all rows share, if there are any: fine-tuning may have added some to a model."""
+    there = configs()
+    with suppress(ValueError):  # the run will say what is wrong with a row
+        models = [there[s.model] for s in Comparison(rows).specs if s.model in there]
+        classes = shared([config.classes for config in models]) if models else ()
+        if classes:
+            narrowed = models[0].model_copy(update={"classes": classes})
+            value = label if label in (ALL, ANY, *classes) else ALL
+            return gr.update(choices=label_choices(narrowed, value), value=value)
+    return gr.skip()
 
 
 def updates(comparison: Comparison, data: str, preset: Any) -> list[Any]:

@@ -171,9 +171,10 @@ def numbers(model: Model, samples: Samples, straight: float | None = None) -> st
     }
     if samples.latents is not None:
         cells["decoder"] = f"{samples.decoder_seconds:.1f} s"
-    if (referee := judge(model.config.data)) and (samples.labels < model.empty).all():
-        right = (referee.look(samples.images)[1] == samples.labels).sum().item()
-        cells["accuracy"] = f"{right}/{n}"
+    referee = judge(model.config.data)
+    right = referee and referee.right(samples.images, samples.labels)
+    if right is not None:
+        cells["accuracy"] = f"{int(right.sum())}/{len(right)}"
     cells |= {"seed": str(samples.settings["seed"]), "weights": model.revision}
     rows = (
         f'<div><dt>{key}</dt><dd class="fd-{key.split()[0]}">{html.escape(value)}</dd></div>'

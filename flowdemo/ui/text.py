@@ -97,7 +97,8 @@ EXPLAIN = both(
   whole batch at once, so a sample depends on its batch.
 - **NFE**: evaluations of the network on one sample. **Straightness**: 0 when every path is a straight
   line at constant speed; measured along a fine run of the velocity, whatever solver you chose.
-- **Accuracy**: the share of these samples that the classifier in this repository takes for their class.
+- **Accuracy**: the share of these samples that the classifier in this repository takes for their class; classes that it does
+  not know, those that fine-tuning added, are left out.
 """,
     """
 - **样本**:所选网络从所选种子的噪声生成的结果。无论哪种方法,第 *i* 个样本都从同一噪声出发,所以换一种方法就能直接比较。
@@ -107,7 +108,7 @@ EXPLAIN = both(
 - **求解器与步数**:怎样沿 `dx/dt = v(x, t)` 前进。`average` 是 MeanFlow 自己的一步,`x_s = x_t + (s - t) u(x_t, t, s)`。
   自适应求解器用容差代替步数,并为整批样本一起选步长,所以一个样本会受同批样本影响。
 - **NFE**:每个样本的网络评估次数。**直度**:0 表示所有路径都是匀速直线;总沿精细求解的速度场测量,与所选求解器无关。
-- **准确率**:本仓库的分类器把这些样本认作其类别的比例。
+- **准确率**:本仓库的分类器把这些样本认作其类别的比例;它不认识的类别(微调新增的)不计入。
 """,
 )
 COMPARE = both(
@@ -158,7 +159,8 @@ EXPLAIN_COMPARE = both(
     """
 - **NFE** counts evaluations of the network on one sample; a guided flow-matching step costs two. **ms** is the
   median of warm runs of the whole row on this machine.
-- **Accuracy**: the share of these samples that the classifier in this repository takes for their class.
+- **Accuracy**: the share of these samples that the classifier in this repository takes for their class; classes that it does
+  not know, those that fine-tuning added, are left out.
 - **Straightness**: 0 when the model's paths are straight lines at constant speed, whatever solver you chose.
 - **RMSE to reference**: how far the samples are from the exact solution of the *same* model's equation
   (dopri5 at tolerance 1e-5; for MeanFlow with its velocity u(x, t, t)), in pixels from 0 to 1 or units of
@@ -168,7 +170,7 @@ EXPLAIN_COMPARE = both(
 """,
     """
 - **NFE** 是每个样本的网络评估次数;带引导的流匹配一步算两次。**ms** 是整行在本机预热后多次运行的中位数。
-- **准确率**:本仓库的分类器把这些样本认作其类别的比例。
+- **准确率**:本仓库的分类器把这些样本认作其类别的比例;它不认识的类别(微调新增的)不计入。
 - **直度**:0 表示该模型的路径都是匀速直线,与所选求解器无关。
 - **到参考解的 RMSE**:样本离*同一*模型方程的精确解有多远(dopri5,容差 1e-5;MeanFlow 用其速度 u(x, t, t)),单位是 0 到 1 的像素或平面坐标,
   取前 20 张图(500 个点)。它说明求解器损失了多少,不说明哪个模型更好。
