@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from flowdemo import store
+from flowdemo import store, visitors
 from flowdemo.cards import card
 from flowdemo.config import ModelConfig, read_model_config
 from flowdemo.data import DATASETS
@@ -28,6 +28,7 @@ CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 MAX_CONFIG_BYTES, MAX_WEIGHT_BYTES = 1_000_000, 3_000_000_000
 SHIPPED = Path(__file__).parent / "pretrained"
 TRAINED = Path(__file__).parent.parent / "checkpoints"
+VISITORS = ".visitors"  # a folder in it, which no list has
 
 
 def folders() -> dict[str, Path]:
@@ -66,10 +67,15 @@ def load(name: str, device: torch.device | None = None) -> Model:
 
 def folder_of(name: str) -> Path:
     """The folder of a checkpoint that is here; ValueError lists the names."""
-    known = folders()
-    if name not in known:
-        raise ValueError(f"no model '{name}'; there are: {', '.join(known) or 'none'}")
-    return known[name]
+    folder = find(name)
+    if folder is None:
+        raise ValueError(f"no model '{name}'; there are: {', '.join(folders()) or 'none'}")
+    return folder
+
+
+def find(name: str) -> Path | None:
+    """The folder of a checkpoint that is here, also of a visitor's own, which no list has."""
+    return folders().get(name) or visitors.find(TRAINED / VISITORS, name)
 
 
 def load_folder(folder: Path, device: torch.device | None = None, name: str | None = None) -> Model:
@@ -176,9 +182,8 @@ def save(model: Model, folder: Path, dtype: torch.dtype = torch.float16) -> None
 
 def check_new(name: str, folder: Path) -> None:
     """ValueError if the name is no name, or is taken, or there is something in the folder."""
-    if not re.fullmatch(NAME, name):
-        raise ValueError(f"'{name}' is no name: small letters, digits, '-', '_' and '.', up to 64")
-    if name in folders() or folder.exists():
+    check_name(name)
+    if is_taken(name) or folder.exists():
         raise ValueError(f"there is a checkpoint '{name}' already; choose another name")
 
 

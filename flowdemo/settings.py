@@ -55,6 +55,17 @@ def max_pictures(shape: tuple[int, ...]) -> int:
     return min(most, most_bytes // math.prod(shape))
 
 
+def may_train() -> bool:
+    """Whether networks may be trained on pictures here: not by strangers, unless
+    FLOWDEMO_ALLOW_TRAINING=1."""
+    return not is_public() or os.environ.get("FLOWDEMO_ALLOW_TRAINING", "0") == "1"
+
+
+def max_tuning() -> tuple[int, int]:
+    """Steps and seconds that a fine-tuning of somebody on the page may take."""
+    return (600, 180) if is_public() else (5000, 3600)
+
+
 def max_unpacked() -> int:
     """Bytes that an archive of pictures may hold, unpacked."""
     return 300_000_000 if is_public() else 8_000_000_000

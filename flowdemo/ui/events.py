@@ -14,6 +14,7 @@ from flowdemo.ui.work import Stopped, Switch, spoken
 
 View = TypeVar("View")
 
+TRAIN = {"concurrency_limit": 1, "concurrency_id": "train"}  # one job at a time, whatever it trains
 LANE = {"concurrency_limit": 1, "concurrency_id": "model"}  # one run at a time on two cores
 MEASURE = {"concurrency_limit": 1, "concurrency_id": "measure"}
 PRIVATE = {"api_visibility": "private"}

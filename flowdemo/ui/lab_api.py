@@ -13,11 +13,11 @@ from flowdemo.lab import report
 from flowdemo.sampling import parse_label, sample
 from flowdemo.settings import max_evaluations
 from flowdemo.training.live import Wish, check
-from flowdemo.ui.events import LANE
+from flowdemo.ui.events import LANE, TRAIN
 from flowdemo.ui.lab import MAX_POINTS
 from flowdemo.ui.lab_desk import EXACT, Desk, model_of, source_of, titles
 from flowdemo.ui.lab_train import train
-from flowdemo.ui.lab_train_tab import TRAIN, wish_of
+from flowdemo.ui.lab_train_tab import wish_of
 from flowdemo.ui.work import TIMED, fresh_folder, spoken
 
 

@@ -16,13 +16,12 @@ from flowdemo.settings import is_public
 from flowdemo.times import TIMES
 from flowdemo.training.live import LOSSES, MAX_STEPS, Wish
 from flowdemo.ui import events, lab_text, text
-from flowdemo.ui.events import LATEST, PRIVATE, QUICK, begin_run, stop_run
+from flowdemo.ui.events import LATEST, PRIVATE, QUICK, TRAIN, begin_run, stop_run
 from flowdemo.ui.lab_desk import EXACT, Desk, titles
 from flowdemo.ui.lab_train import Curve, View, train, train_chain
 from flowdemo.ui.player import player
 from flowdemo.ui.work import Switch, fresh_folder, spoken
 
-TRAIN = {"concurrency_limit": 1, "concurrency_id": "train"}
 PUBLIC_STEPS = 3000
 OUTPUTS = 5  # status, film, two curves, summary
 

@@ -2,7 +2,7 @@
 
 import html
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import lru_cache, partial
 from importlib.util import find_spec
@@ -19,6 +19,7 @@ from flowdemo.hub import Progress
 from flowdemo.model import LARGE, Model
 from flowdemo.sampling import kind_of
 from flowdemo.settings import is_lent, is_public, max_entry, max_evaluations
+from flowdemo.ui import own
 from flowdemo.ui.work import Stopped
 
 CHEAP = 300_000_000  # operations of a network for which the limits are made
@@ -46,7 +47,7 @@ def moved_to(model: Model, device: torch.device) -> Model:
 
 def load(name: str) -> Model:
     """The model of that name as it is on disk now; ValueError if it is not here."""
-    folder = checkpoints.folders().get(name)
+    folder = checkpoints.find(name)
     if folder is None and (name in catalogue.entries() or "/" in name):
         raise ValueError(f"{name} is not here yet: pull it in the Models tab")
     weights = folder / checkpoints.WEIGHTS if folder else None
@@ -59,14 +60,20 @@ def load(name: str) -> Model:
 def known(name: str) -> Model:
     """The model, or one without a network where it is still to be had from the Hub."""
     elsewhere = catalogue.configs() | inventory.OFFERED
-    if name in checkpoints.folders() or name not in elsewhere:
+    if name not in elsewhere or checkpoints.find(name):
         return load(name)
     return Model(elsewhere[name].model_copy(update={"name": name}), None)
 
 
 def configs() -> dict[str, ModelConfig]:
-    """Name -> description of every model that can be chosen, those that are here first."""
+    """Name -> description of every model that can be chosen, those that are here first.
+
+    A visitor's own are there for that visitor alone.
+    """
     here = checkpoints.configs()
+    for name in own.names():
+        with suppress(ValueError):
+            here[name] = checkpoints.read_config(checkpoints.folder_of(name))
     elsewhere = {name: catalogue.configs()[name] for name in offered()} | inventory.OFFERED
     return here | {name: config for name, config in elsewhere.items() if name not in here}
 
@@ -103,8 +110,10 @@ def example_of(data: str) -> ModelConfig:
 
 
 def label_of(name: str) -> str:
-    """A model's name, with what it takes to have it if it is not here."""
-    if name in checkpoints.folders():
+    """A model's name, with what it takes to have it if it is not here; of one's own no secret."""
+    if name in own.names():
+        return f"{name.rpartition('-')[0]} (yours)"
+    if checkpoints.find(name):
         return name
     entry = catalogue.entries().get(name)
     return f"{name} \u2193" + (f" {entry.bytes / 1e6:.0f} MB" if entry else "")

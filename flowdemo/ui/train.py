@@ -1,0 +1,207 @@
+"""The Train tab: a checkpoint learns one's own pictures, shown while it does."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import chain, count
+
+from flowdemo import checkpoints, settings
+from flowdemo.config import ModelConfig
+from flowdemo.methods import AVERAGE
+from flowdemo.model import Model
+from flowdemo.sampling import sample
+from flowdemo.sizes import OwnConfig
+from flowdemo.training.finetune import METHODS_HERE, Rehearsal, Snapshot, Tuned, Wish, finetune
+from flowdemo.training.trainer import Progress
+from flowdemo.ui import own
+from flowdemo.ui.models import configs, label_of, load
+from flowdemo.ui.strips import strips
+from flowdemo.ui.tables import Line, table
+from flowdemo.ui.train_pictures import Basket
+from flowdemo.ui.work import Stopped, yielding
+
+Wanted = Callable[[], bool]
+COLUMNS, NEW, OLD, SEED, STEPS = 8, 4, 3, 9_000, 12  # of the samples that are drawn meanwhile
+DRAW_EVERY, DRAW_SHARE = 2.0, 0.15  # seconds, and at most this share of the time
+POINTS = 300  # of the curve
+
+
+@dataclass(frozen=True)
+class Curve:
+    """(step, loss, raw error), running means, thinned out as they get many."""
+
+    points: tuple[tuple[int, float, float], ...] = ()
+    mean: tuple[float, float] | None = None
+    every: int = 1
+
+    def then(self, progress: Progress) -> "Curve":
+        """The curve after one more step."""
+        now = (progress.loss, progress.error)
+        old = self.mean or now
+        mean = tuple(0.95 * a + 0.05 * b for a, b in zip(old, now, strict=True))
+        points, every = self.points, self.every
+        if progress.step % every == 0 or not points:
+            points = (*points, (progress.step, *mean))
+        if len(points) > POINTS:
+            points, every = points[::2], 2 * every
+        return Curve(points, mean, every)
+
+
+@dataclass(frozen=True)
+class View:
+    """What is shown of a run; None where nothing is new. `name` is that of the saved checkpoint."""
+
+    words: str
+    curve: Curve | None = None
+    samples: str | None = None
+    numbers: str | None = None
+    name: str | None = None
+    report: dict | None = None
+
+
+def offered() -> list[str]:
+    """The checkpoints here that can be fine-tuned, one-step digits first."""
+    names = [name for name, config in configs().items() if can_learn(config)]
+    here = [name for name in names if checkpoints.find(name)]
+    return sorted(here, key=lambda name: name != "mnist-meanflow")
+
+
+def can_learn(config: ModelConfig) -> bool:
+    """Whether `finetune` takes a checkpoint of that description."""
+    plain = config.method in METHODS_HERE and config.trained_times is None and not config.crop
+    image = len(config.shape) == 3 and config.decoder is None
+    return plain and image and isinstance(config.net, OwnConfig)
+
+
+def fresh_name(model: str) -> str:
+    """ "mnist-meanflow-mine", "mnist-meanflow-mine-2" and so on: a name that is not taken."""
+    return free(f"{re.sub('-mine(-[0-9]+)?$', '', model.split('/')[-1][:48].lower())}-mine")
+
+
+def free(name: str) -> str:
+    """The name, with a number behind it if it is taken."""
+    numbered = (f"{name[:58]}-{k}" for k in count(2))
+    return next(each for each in chain([name], numbered) if not checkpoints.is_taken(each))
+
+
+def allowed(wish: Wish) -> Wish:
+    """The wish within what this app allows; ValueError if it asks for more, or for anything."""
+    if not settings.may_train():
+        raise ValueError(
+            "nothing is trained on pictures here: duplicate this Space or run FlowDemo yourself; "
+            "who serves it may set FLOWDEMO_ALLOW_TRAINING=1"
+        )
+    most, seconds = settings.max_tuning()
+    if wish.steps > most:
+        raise ValueError(f"at most {most} steps here, not {wish.steps}")
+    checkpoints.check_name(wish.name)
+    return replace(wish, seconds=min(wish.seconds or seconds, seconds))
+
+
+def run(wish: Wish, model: str, basket: Basket, wanted: Wanted = lambda: True) -> Iterator[View]:
+    """A run, shown while it goes on; its last view names the checkpoint that was saved.
+
+    `Stopped` if it was not wanted any more before anything was learnt; afterwards it is saved as it
+    is. ValueError says what cannot be trained.
+    """
+    wish, origin = allowed(wish), load(model)
+    basket.suit(origin.config)
+    pictures, labels = basket.lesson()
+    curve, latest, clock = Curve(), None, Clock()
+    calm = yielding(lambda rows: None)  # a timed run of somebody else goes first
+    with closing(finetune(wish, origin, pictures, labels, wanted)) as states:
+        for state in states:
+            if latest is None and not wanted():
+                raise Stopped
+            if isinstance(state, Rehearsal):
+                yield View(f"Rehearsing what it knows: {state.made} of {state.wanted} classes")
+            elif isinstance(state, Snapshot):
+                shown = clock.draw(lambda model=state.model: drawn(model, labels))
+                yield View(said(wish, state.progress), curve, shown)
+            elif isinstance(state, Progress):
+                curve, latest = curve.then(state), state
+            calm(0)
+    yield View("Saving ...", curve)
+    yield finished(state, wish, labels, curve, latest)
+
+
+class Clock:
+    """Draws now and then: every few seconds, and rarely enough to leave the time to the training."""
+
+    def __init__(self) -> None:
+        self.due = 0.0
+
+    def draw(self, make: Callable[[], str]) -> str | None:
+        """What `make` returns, or None if it is not the time yet."""
+        began = time.perf_counter()
+        if began < self.due:
+            return None
+        made = make()
+        now = time.perf_counter()
+        self.due = now + max(DRAW_EVERY, (now - began) / DRAW_SHARE)
+        return made
+
+
+def said(wish: Wish, progress: Progress) -> str:
+    """Progress in words, with the time that is left."""
+    left = progress.seconds / max(progress.step, 1) * (progress.steps - progress.step)
+    if wish.seconds is not None:
+        left = min(left, max(0.0, wish.seconds - progress.seconds))
+    return f"Step {progress.step} of {progress.steps}, about {left:.0f} s left"
+
+
+def drawn(model: Model, labels: list[str]) -> str:
+    """Samples of the classes that are learnt, and of a few old ones, each from the same noise."""
+    new = list(dict.fromkeys(labels))[:NEW]
+    old = [name for name in model.config.classes if name not in labels][:OLD]
+    classes = [model.config.classes.index(name) for name in (*new, *old)]
+    numbers = [label for label in classes for _ in range(COLUMNS)]
+    one_step = AVERAGE in model.solvers
+    how = {"solver": AVERAGE, "steps": 1} if one_step else {"solver": "euler", "steps": STEPS}
+    w = model.config.defaults.guidance
+    made = sample(model, len(numbers), numbers, w, seed=SEED, keep_trajectory=False, **how).images
+    lines = zip((*new, *old), made.split(COLUMNS), strict=True)
+    return strips({f"{name}{' (learning)' * (name in new)}": rows for name, rows in lines}, COLUMNS)
+
+
+def finished(tuned: Tuned, wish: Wish, labels: list[str], curve: Curve, last: Progress) -> View:
+    """The end: the checkpoint saved, and what it cost."""
+    name, model = keep(tuned.model, wish.name), tuned.model
+    report = {
+        "name": name,
+        "classes": list(model.config.classes),
+        "accuracy_before": tuned.before,
+        "accuracy_after": tuned.after,
+        "steps": last.step,
+        "seconds": round(last.seconds, 1),
+        "images_seen": model.config.training["images_seen"],
+    }
+    words = f"Done: {label_of(name)} stands in Generate and Compare now."
+    return View(words, curve, drawn(model, labels), numbers(report, model), name, report)
+
+
+def keep(model: Model, name: str) -> str:
+    """Saves the model, on a public page for this visitor alone; the name by which it is loaded."""
+    if not settings.is_public():
+        name = free(name)
+        checkpoints.save_as(model, name)
+        return name
+    secret = checkpoints.save_for_visitor(model, name)
+    own.remember(secret)
+    return secret
+
+
+def numbers(report: dict, model: Model) -> str:
+    """The same as a table."""
+    titles = ("old classes right before", "after", "steps", "seconds", "images seen")
+    before, after = report["accuracy_before"], report["accuracy_after"]
+    right = [f"{before:.1%}", f"{after:.1%}"] if before is not None else ["&ndash;"] * 2
+    cells = [
+        *right, str(report["steps"]), f"{report['seconds']:g}", f"{report['images_seen']:,}"
+    ]  # fmt: skip
+    note = "" if before is not None else "<p>No classifier here knows exactly the old classes.</p>"
+    line = Line(label_of(report["name"]), model.config.method, cells)
+    shown = table(("checkpoint", *titles), [line])
+    return shown + note

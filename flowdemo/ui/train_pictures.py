@@ -1,0 +1,151 @@
+"""The pictures that somebody brings to the Train tab, as the network will see them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from flowdemo import settings
+from flowdemo.config import ModelConfig
+from flowdemo.data.classes import class_name
+from flowdemo.data.fit import Prepare, fit, fit_for
+from flowdemo.data.pictures import Pictures, collect, from_files, joined, reading
+from flowdemo.data.sources import Entry, Source
+from flowdemo.ui.strips import strips
+
+SHOWN_CLASSES, SHOWN = 12, 36  # of a class
+Shape = tuple[int, int, int]
+
+
+@dataclass
+class Basket:
+    """What one visitor has gathered, addition by addition, for networks of one kind of data."""
+
+    data: str = ""
+    shape: Shape = (1, 28, 28)
+    parts: list[Pictures] = field(default_factory=list)
+
+    def suit(self, config: ModelConfig) -> int:
+        """Empties itself for a network that sees pictures otherwise; how many were dropped."""
+        kind, dropped = (config.data, config.sample_shape), 0
+        if kind != (self.data, self.shape):
+            dropped, self.parts = len(self), []
+            self.data, self.shape = kind
+        return dropped
+
+    def __len__(self) -> int:
+        return sum(len(part.images) for part in self.parts)
+
+    def add(self, part: Pictures) -> Pictures:
+        """One more addition; ValueError if they get too many."""
+        most = settings.max_pictures(self.shape)
+        if len(self) + len(part.images) > most:
+            raise ValueError(
+                f"{len(self) + len(part.images)} pictures are too many: {most} at most"
+            )
+        self.parts.append(part)
+        return part
+
+    def draw(self, drawing: Image.Image, name: str) -> Pictures:
+        """Adds one drawing; ValueError if nothing is drawn."""
+        entry = Entry("the drawing", class_name(name), lambda: drawing)
+        try:
+            *_, part = collect(Source([entry]), fit_for(self.data, self.shape), 0)
+        except ValueError as error:
+            raise ValueError("nothing is drawn: draw a symbol, then add it") from error
+        return self.add(part)
+
+    def upload(self, files: list[Path], name: str) -> Pictures:
+        """Adds pictures, all of one class, and zip files, whose folders are the classes."""
+        zips = [file for file in files if file.suffix.lower() == ".zip"]
+        single = [file for file in files if file not in zips]
+        if not files:
+            raise ValueError("choose pictures or a zip file of them first")
+        prepare, parts = prepare_for(self.data, self.shape), []
+        if single:
+            parts.append(from_files(single, class_name(name), self.shape, prepare=prepare))
+        for file in zips:
+            *_, part = reading(file, self.shape, prepare=prepare)
+            parts.append(named(part, file.stem, name))
+        return self.add(joined(parts))
+
+    def read(self, where: str, name: str, most: int) -> Iterator[int | Pictures]:
+        """Adds a data set or folder, with signs of life; one without classes is of that `name`."""
+        where = str(Path(where).expanduser()) if where.startswith("~") else where
+        prepare = prepare_for(self.data, self.shape)
+        for state in reading(where, self.shape, prepare=prepare, max_pictures=most):
+            if not isinstance(state, int):
+                state = self.add(named(state, Path(where).name, name))
+            yield state
+
+    def undo(self) -> None:
+        """Without the last addition."""
+        self.parts = self.parts[:-1]
+
+    def drop(self, name: str) -> None:
+        """Without a class."""
+        kept = [without(part, name) for part in self.parts if name in part.classes]
+        others = [part for part in self.parts if name not in part.classes]
+        self.parts = [part for part in (*others, *kept) if len(part.images)]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Class -> its pictures, of those that have any."""
+        if not self.parts:
+            return {}
+        every = joined(self.parts)
+        number = torch.bincount(every.labels, minlength=len(every.classes)).tolist()
+        return {name: n for name, n in zip(every.classes, number, strict=True) if n}
+
+    def lesson(self) -> tuple[Tensor, list[str]]:
+        """Pixels in [0, 1] (n, c, h, w), and the name of each one's class."""
+        if not self.parts:
+            raise ValueError("add pictures first: draw them, upload them, or name a data set")
+        every = joined(self.parts)
+        return every.images.float() / 255, [every.classes[k] for k in every.labels.tolist()]
+
+
+def prepare_for(data: str, shape: Shape) -> Prepare:
+    """How pictures become like those of that data set; one of just that shape stays as it is."""
+
+    def prepare(picture: Image.Image) -> Tensor:
+        channels, height, width = shape
+        is_ready = picture.size == (width, height) and len(picture.getbands()) == channels
+        how = partial(fit, shape=shape) if is_ready else fit_for(data, shape)
+        return how(picture)
+
+    return prepare
+
+
+def named(part: Pictures, alone: str, name: str) -> Pictures:
+    """Pictures without classes, which go by the name of their place, as the class that was given."""
+    if part.classes != (alone,) or not (name or "").strip():
+        return part
+    return replace(part, classes=(class_name(name),))
+
+
+def without(part: Pictures, name: str) -> Pictures:
+    """The pictures that are not of that class."""
+    kept = part.labels != part.classes.index(name)
+    return replace(part, images=part.images[kept], labels=part.labels[kept])
+
+
+def sheet(basket: Basket, known: tuple[str, ...]) -> str:
+    """A contact sheet: the pictures of each class, new ones first, under its name and number."""
+    if not basket.parts:
+        return ""
+    every = joined(basket.parts)
+    counts = sorted(basket.counts.items(), key=lambda item: item[0] in known)
+    lines = {}
+    for name, n in counts[:SHOWN_CLASSES]:
+        rows = every.images[every.labels == every.classes.index(name)][:SHOWN]
+        kind = "known to the network" if name in known else "new"
+        more = f", the first {SHOWN} of them" if n > SHOWN else ""
+        lines[f"{name} ({kind}): {n} picture{'s' * (n > 1)}{more}"] = rows.float() / 255
+    rest = len(counts) - SHOWN_CLASSES
+    words = f"<p>and {rest} classes more</p>" if rest > 0 else ""
+    return strips(lines) + words
