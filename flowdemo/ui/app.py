@@ -5,7 +5,19 @@ from pathlib import Path
 import gradio as gr
 
 from flowdemo.settings import is_public
-from flowdemo.ui import api, compare_tab, generate_tab, lab_api, lab_tab, shelf_tab, text, tour_tab
+from flowdemo.ui import (
+    api,
+    compare_tab,
+    generate_tab,
+    lab_api,
+    lab_tab,
+    shelf_tab,
+    text,
+    tour_tab,
+    train_api,
+    train_tab,
+    train_text,
+)
 
 HERE = Path(__file__).parent
 # A system font: nothing is fetched from elsewhere.
@@ -22,11 +34,13 @@ def build_app() -> gr.Blocks:
         gr.Markdown(text.INTRO, elem_classes="fd-intro")
         with gr.Tabs() as tabs:
             with gr.Tab(text.GENERATE_TAB, id="generate", elem_id="tab-generate") as tab:
-                generate_tab.build(demo, tab)
+                generate = generate_tab.build(demo, tab)
             with gr.Tab(text.COMPARE_TAB, id="compare", elem_id="tab-compare") as tab:
-                compare_tab.build(demo, tab, tabs)
+                compare = compare_tab.build(demo, tab, tabs)
             with gr.Tab(text.LAB_TAB, id="lab", elem_id="tab-lab") as tab:
                 desk = lab_tab.build(demo, tab, tabs)
+            with gr.Tab(train_text.TRAIN_TAB, id="train", elem_id="tab-train") as tab:
+                train_tab.build(tab, tabs, desk, generate, compare)
             with gr.Tab(text.MODELS_TAB, id="models", elem_id="tab-models") as tab:
                 shelf_tab.build(tab, desk)
             with gr.Tab(text.TOUR_TAB, id="tour", elem_id="tab-tour") as tab:
@@ -34,6 +48,7 @@ def build_app() -> gr.Blocks:
         demo.load(None, None, None, js=(HERE / "hide.js").read_text(), api_visibility="private")
         api.build()
         lab_api.build()
+        train_api.build()
     return demo.queue(max_size=20) if is_public() else demo
 
 
@@ -51,7 +66,7 @@ def launch(
         css=(HERE / "style.css").read_text(),
         footer_links=["api"],
         run_history=False,
-        max_file_size="20mb",
+        max_file_size="20mb" if is_public() else "500mb",
         show_error=True,
         ssr_mode=False,
         mcp_server=mcp,

@@ -1,5 +1,6 @@
 """The controls of the Compare tab: data, rows, and what the rows share."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,8 @@ from flowdemo.ui.controls import FEW_CLASSES, data_choices, find_choices, find_c
 from flowdemo.ui.events import LATEST, QUICK, Components
 from flowdemo.ui.generate import ALL, ANY
 from flowdemo.ui.models import by_data, configs, example_of
+
+Offer = Callable[[Callable[..., Any]], None]
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,8 @@ class Controls(Components):
         return [getattr(self, name) for name in Comparison.__dataclass_fields__]
 
 
-def build(first: Comparison, data_name: str, tab: gr.Tab) -> Controls:
-    """Data, preset, rows, and what the rows share."""
+def build(first: Comparison, data_name: str, tab: gr.Tab) -> tuple[Controls, Offer]:
+    """Data, preset, rows, and what the rows share; and what offers at an event what there is now."""
     data = gr.Radio(data_choices(by_data()), value=data_name, label="Data", elem_id="c-data")
     preset = gr.Dropdown(
         list(PRESETS), value=next(iter(PRESETS)), label="Ready-made rows", elem_id="c-preset"
@@ -45,7 +48,11 @@ def build(first: Comparison, data_name: str, tab: gr.Tab) -> Controls:
     )
     with gr.Accordion("Add a row", open=False, elem_id="c-add"):
         model = adder.build(data_name, data, rows)
-    tab.select(refresh, data, [data, model], **QUICK)
+
+    def offer(event: Callable[..., Any]) -> None:
+        event(refresh, data, [data, model], **QUICK)
+
+    offer(tab.select)
     config = example_of(data_name)
     label = gr.Radio(
         label_choices(config, first.label), value=first.label, label="Class", elem_id="c-label"
@@ -57,7 +64,7 @@ def build(first: Comparison, data_name: str, tab: gr.Tab) -> Controls:
     n = gr.Slider(1, largest(data_name), first.n, step=1, precision=0, label="Samples a row",
                   elem_id="c-n")  # fmt: skip
     seed = gr.Number(first.seed, label="Seed", precision=0, minimum=0, elem_id="c-seed")
-    return Controls(rows, n, label, seed, data, preset, find)
+    return Controls(rows, n, label, seed, data, preset, find), offer
 
 
 def refresh(data: str) -> list[Any]:

@@ -1,5 +1,6 @@
 """The layout and the wiring of the Compare tab."""
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -31,6 +32,7 @@ from flowdemo.ui.events import (
     PROMPT,
     QUICK,
     RUN,
+    Place,
     randomized,
     stop_run,
 )
@@ -39,12 +41,12 @@ from flowdemo.ui.player import player
 from flowdemo.ui.work import Switch
 
 
-def build(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs) -> None:
+def build(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs) -> Place:
     """The tab; its first comparison is made when it is first opened."""
     data = next(iter(by_data()))
     with gr.Row(elem_classes="fd-main fd-two"):
         with gr.Column(scale=3, min_width=270, elem_classes="fd-controls"):
-            controls = compare_controls.build(first_comparison(data), data, tab)
+            controls, offer = compare_controls.build(first_comparison(data), data, tab)
             begin = start("Compare", "c-")
         with gr.Column(scale=6, min_width=300, elem_classes="fd-results"):
             gr.Markdown(text.COMPARE, elem_classes="fd-caption")
@@ -58,10 +60,16 @@ def build(demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs) -> None:
     with gr.Accordion("Inversion: a digit back to noise", open=False, elem_id="c-invert"):
         invert_tab.build()
     results = Results(begin.status, films, table, *panels, link, left, right, made)
-    runs = wire(demo, (tab, tabs), controls, begin, results)
-    for changed in (*(each.success for each in runs), left.change, right.change):
-        changed(beside, [made, left, right], slider, **QUICK)
-        changed(nearest, [made, right], near, **PROMPT)
+
+    def show_beside(event: Callable[..., Any]) -> None:
+        event(beside, [made, left, right], slider, **QUICK)
+        event(nearest, [made, right], near, **PROMPT)
+
+    for changed in (left.change, right.change):
+        show_beside(changed)
+    switch = gr.State(Switch())
+    after = wire(demo, (tab, tabs, switch), (controls, begin), results, show_beside)
+    return Place(switch, controls, after, offer)
 
 
 def files_and_link() -> tuple[gr.HTML, gr.State]:
@@ -103,27 +111,33 @@ def quality_panels() -> list[gr.Plot]:
     return panels
 
 
-def wire(demo: gr.Blocks, place: Any, controls: Controls, begin: Start, results: Results) -> list:
-    """What happens when something is pressed, chosen or opened; returns the events of runs."""
-    (tab, tabs), values, switch = place, controls.values, gr.State(Switch())
-    waiting = {"show_progress_on": results.status, **RUN}
-    pressed = begin.go.click(
-        randomized, [switch, begin.randomize, controls.seed], controls.seed, **QUICK
+def wire(
+    demo: gr.Blocks, page: tuple[gr.Tab, gr.Tabs, gr.State], place: tuple[Controls, Start],
+    results: Results, show_beside: Callable[[Any], None],
+) -> Callable[[Any], None]:  # fmt: skip
+    """What happens when something is pressed, chosen or opened; returns what runs after an event."""
+    (tab, tabs, switch), (controls, begin) = page, place
+    values = controls.values
+    waiting, here = {"show_progress_on": results.status, **RUN}, {"show_progress": "hidden", **HUB}
+
+    def shown(run: Any) -> None:
+        slow = {"show_progress": "hidden", **LATEST, **MEASURE}
+        run.success(measure, [switch, results.made], results.measured, **slow)
+        show_beside(run.success)
+
+    def after(event: Any) -> None:
+        had = event.success(fetch, [switch, controls.rows], results.status, **here)
+        shown(had.success(press, [switch, *values], results.all, **waiting))
+
+    after(
+        begin.go.click(randomized, [switch, begin.randomize, controls.seed], controls.seed, **QUICK)
     )
-    here = {"show_progress": "hidden", **HUB}
-    asked = [pressed]
-    runs = [tab.select(opened, [switch, results.made, *values], results.all, **waiting)]
+    shown(tab.select(opened, [switch, results.made, *values], results.all, **waiting))
     for control, choose in ((controls.data, choose_data), (controls.preset, choose_preset)):
         picked = [switch, controls.data, controls.preset, *values]
-        asked.append(control.input(choose, picked, controls.all, **PROMPT))
-    for event in asked:
-        had = event.success(fetch, [switch, controls.rows], results.status, **here)
-        runs.append(had.success(press, [switch, *values], results.all, **waiting))
+        after(control.input(choose, picked, controls.all, **PROMPT))
     linked = demo.load(open_link, None, [*controls.all, results.status, tabs], **PRIVATE)
     had = linked.success(fetch_linked, [switch, controls.rows], results.status, **here)
-    runs.append(had.success(press_linked, [switch, *values], results.all, **waiting))
-    slow = {"show_progress": "hidden", **LATEST, **MEASURE}
-    for each in runs:
-        each.success(measure, [switch, results.made], results.measured, **slow)
+    shown(had.success(press_linked, [switch, *values], results.all, **waiting))
     begin.stop.click(stop_run, switch, results.status, **QUICK)
-    return runs
+    return after

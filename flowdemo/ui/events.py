@@ -37,6 +37,19 @@ class Components:
         return list(vars(self).values())
 
 
+@dataclass(frozen=True)
+class Place:
+    """How another tab shows something here: it sets the controls at an event, and `after` runs them.
+
+    `offer` says at an event what can be chosen now.
+    """
+
+    switch: gr.State
+    controls: Any
+    after: Callable[[Any], None]
+    offer: Callable[[Any], None]
+
+
 def press(
     switch: Switch,
     states: Iterable[str | View],

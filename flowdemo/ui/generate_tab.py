@@ -1,5 +1,8 @@
 """The layout and the wiring of the Generate tab."""
 
+from collections.abc import Callable
+from typing import Any
+
 import gradio as gr
 
 from flowdemo.ui import controls, near_box, text
@@ -13,6 +16,7 @@ from flowdemo.ui.events import (
     PROMPT,
     QUICK,
     RUN,
+    Place,
     randomized,
     stop_run,
 )
@@ -36,7 +40,7 @@ from flowdemo.ui.player import player
 from flowdemo.ui.work import Switch
 
 
-def build(demo: gr.Blocks, tab: gr.Tab) -> None:
+def build(demo: gr.Blocks, tab: gr.Tab) -> Place:
     """The tab with its first picture in it."""
     choice = first_choice()
     *_, view = run(choice)
@@ -55,9 +59,14 @@ def build(demo: gr.Blocks, tab: gr.Tab) -> None:
         gr.Markdown(text.EXPLAIN)
     shown = (picture, film, numbers, trajectories, rates, link, caption, *near)
     results = Results(start.status, *shown, made)
-    wire(demo, chosen, start, gr.State(view.samples), results)
-    known = [chosen.data, chosen.method, chosen.model]
-    tab.select(refresh, chosen.model, known, **QUICK)
+    switch = gr.State(Switch())
+    after = wire(demo, switch, (chosen, start), gr.State(view.samples), results)
+
+    def offer(event: Callable[..., Any]) -> None:
+        event(refresh, chosen.model, [chosen.data, chosen.method, chosen.model], **QUICK)
+
+    offer(tab.select)
+    return Place(switch, chosen, after, offer)
 
 
 def samples(view: View) -> tuple[gr.Image, gr.HTML]:
@@ -96,34 +105,35 @@ def plots(view: View) -> tuple[gr.Plot, gr.Markdown, gr.Plot]:
 
 
 def wire(
-    demo: gr.Blocks, chosen: Controls, start: Start, first: gr.State, results: Results
-) -> None:
-    """What happens when something is pressed, moved or opened."""
-    switch, values = gr.State(Switch()), chosen.values
-    pressed = start.go.click(
-        randomized, [switch, start.randomize, chosen.seed], chosen.seed, **QUICK
-    )
+    demo: gr.Blocks, switch: gr.State, place: tuple[Controls, Start], first: gr.State,
+    results: Results,
+) -> Callable[[Any], None]:  # fmt: skip
+    """What happens when something is pressed, moved or opened; returns what runs after an event."""
+    (chosen, start), values = place, place[0].values
     waiting = {"show_progress_on": results.status, **RUN}  # the place in the queue
-    asked = [pressed]
-    for control in (chosen.data, chosen.method, chosen.model):
-        picked = [switch, chosen.data, chosen.method, *values]
-        asked.append(control.input(choose, picked, chosen.all, **PROMPT))
     here = {"show_progress": "hidden", **HUB}
-    runs = []
-    for event in asked:
-        had = event.success(fetch, [switch, chosen.model], results.status, **here)
-        had.success(refresh, chosen.model, [chosen.data, chosen.method, chosen.model], **QUICK)
-        runs.append(had.success(press, [switch, *values], results.all, **waiting))
-    opened = demo.load(open_link, None, [*chosen.all, results.status], **PRIVATE)
-    had = opened.success(fetch_linked, [switch, chosen.model], results.status, **here)
-    runs.append(had.success(linked, [switch, first, *values], results.all, **waiting))
-    for run_ in runs:
+
+    def measured(run_: Any) -> None:
         run_.success(
             measure, [switch, results.made], results.numbers, show_progress="hidden",
             **LATEST, **MEASURE,
         )  # fmt: skip
+
+    def after(event: Any) -> None:
+        had = event.success(fetch, [switch, chosen.model], results.status, **here)
+        had.success(refresh, chosen.model, [chosen.data, chosen.method, chosen.model], **QUICK)
+        measured(had.success(press, [switch, *values], results.all, **waiting))
+
+    after(start.go.click(randomized, [switch, start.randomize, chosen.seed], chosen.seed, **QUICK))
+    for control in (chosen.data, chosen.method, chosen.model):
+        picked = [switch, chosen.data, chosen.method, *values]
+        after(control.input(choose, picked, chosen.all, **PROMPT))
+    opened = demo.load(open_link, None, [*chosen.all, results.status], **PRIVATE)
+    had = opened.success(fetch_linked, [switch, chosen.model], results.status, **here)
+    measured(had.success(linked, [switch, first, *values], results.all, **waiting))
     wire_controls(switch, chosen, results)
     start.stop.click(stop_run, switch, results.status, **QUICK)
+    return after
 
 
 def wire_controls(switch: gr.State, chosen: Controls, results: Results) -> None:

@@ -12,6 +12,7 @@ from flowdemo.data import DATASETS, title_of
 from flowdemo.hub import Progress
 from flowdemo.plots import METHOD_COLOURS
 from flowdemo.settings import is_public
+from flowdemo.ui import own
 from flowdemo.ui.lab_desk import Desk
 from flowdemo.ui.models import offered
 from flowdemo.ui.work import Stopped
@@ -120,8 +121,8 @@ def looking(author: str, wanted: Wanted) -> Iterator[Progress | Rows]:
 
 
 def sendable(desk: Desk) -> list[str]:
-    """What may be sent: the checkpoints trained here (not a stranger's to send), and the Lab's."""
-    here = [] if is_public() else list(checkpoints.trained())
+    """What may be sent: the checkpoints trained here (of strangers each one's own), and the Lab's."""
+    here = own.names() if is_public() else list(checkpoints.trained())
     return [*here, *(LAB + title for title in desk.runs)]
 
 

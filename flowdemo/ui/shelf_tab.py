@@ -47,7 +47,8 @@ def build(tab: gr.Tab, desk: gr.State) -> None:
             custom = {"allow_custom_value": True, "elem_id": "m-model"}
             model = gr.Dropdown(names, value=names[0], label="Model", **custom)
             asked, sure = layout_asked(), question()
-            sending(desk, tab)
+            if (sent := sending(desk)) is not None:
+                tab.select(shelf_events.offer_to_send, [desk, sent], sent, **QUICK)
             if "SPACE_ID" in os.environ:
                 gr.DuplicateButton(elem_id="m-duplicate")
         with gr.Column(scale=6, min_width=300, elem_classes="fd-results"):
@@ -100,24 +101,28 @@ def elsewhere() -> tuple[gr.Textbox, gr.Button, gr.Textbox, gr.Button]:
     return repo, other, author, seek
 
 
-def sending(desk: gr.State, tab: gr.Tab) -> None:
-    """Sending a model to the Hub: by this machine's token, on a Space by the visitor's own."""
+def sending(desk: gr.State, prefix: str = "m-") -> gr.Dropdown | None:
+    """Sending a model to the Hub: by this machine's token, on a Space by the visitor's own.
+
+    Returns where the model is chosen; `prefix` sets the ids of a tab apart.
+    """
     by_login = "OAUTH_CLIENT_ID" in os.environ  # a Space with hf_oauth
     if not by_login and (is_public() or "SPACE_ID" in os.environ):
-        return
-    with gr.Accordion(text.TO_HUB, open=False, elem_id="m-send"):
+        return None
+    with gr.Accordion(text.TO_HUB, open=False, elem_id=f"{prefix}send"):
         if by_login:
-            gr.LoginButton(elem_id="m-login")
+            gr.LoginButton(elem_id=f"{prefix}login")
         model = gr.Dropdown(
-            [], label="Model to send", allow_custom_value=True, elem_id="m-sendable"
+            [], label="Model to send", allow_custom_value=True, elem_id=f"{prefix}sendable"
         )
-        target = gr.Textbox(label="Repository", placeholder="your-name/model", elem_id="m-target")
-        private = gr.Checkbox(True, label="Private", elem_id="m-private")
+        target = gr.Textbox(
+            label="Repository", placeholder="your-name/model", elem_id=f"{prefix}target"
+        )
+        private = gr.Checkbox(True, label="Private", elem_id=f"{prefix}private")
         with gr.Row():
-            send = gr.Button("Send", size="sm", elem_id="m-push", min_width=80)
-            stop = gr.Button("Stop", size="sm", elem_id="m-push-stop", min_width=80)
-        said = gr.HTML("", elem_classes="fd-status", elem_id="m-sent")
-    tab.select(shelf_events.offer_to_send, [desk, model], model, **QUICK)
+            send = gr.Button("Send", size="sm", elem_id=f"{prefix}push", min_width=80)
+            stop = gr.Button("Stop", size="sm", elem_id=f"{prefix}push-stop", min_width=80)
+        said = gr.HTML("", elem_classes="fd-status", elem_id=f"{prefix}sent")
     push = shelf_events.push_as_visitor if by_login else shelf_events.push
     switch = gr.State(Switch())  # a pull goes on meanwhile
     given = [switch, desk, model, target, private]
@@ -125,6 +130,7 @@ def sending(desk: gr.State, tab: gr.Tab) -> None:
     send.click(begin_run, switch, None, **QUICK).then(
         push, given, said, show_progress="hidden", **HUB
     )
+    return model
 
 
 def wire(tab: gr.Tab, shown: Shown, found: gr.State, asked: Asked) -> None:

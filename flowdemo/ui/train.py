@@ -116,7 +116,7 @@ def run(wish: Wish, model: str, basket: Basket, wanted: Wanted = lambda: True) -
             if latest is None and not wanted():
                 raise Stopped
             if isinstance(state, Rehearsal):
-                yield View(f"Rehearsing what it knows: {state.made} of {state.wanted} classes")
+                yield View(rehearsing(state))
             elif isinstance(state, Snapshot):
                 shown = clock.draw(lambda model=state.model: drawn(model, labels))
                 yield View(said(wish, state.progress), curve, shown)
@@ -142,6 +142,13 @@ class Clock:
         now = time.perf_counter()
         self.due = now + max(DRAW_EVERY, (now - began) / DRAW_SHARE)
         return made
+
+
+def rehearsing(state: Rehearsal) -> str:
+    """What happens before the first step, in words."""
+    if state.made == state.wanted:
+        return "Measuring how many samples of the old classes are right ..."
+    return f"Rehearsing what it knows: {state.made} of {state.wanted} classes"
 
 
 def said(wish: Wish, progress: Progress) -> str:

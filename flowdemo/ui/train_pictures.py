@@ -13,8 +13,7 @@ from flowdemo import settings
 from flowdemo.config import ModelConfig
 from flowdemo.data.classes import class_name
 from flowdemo.data.fit import Prepare, fit, fit_for
-from flowdemo.data.pictures import Pictures, collect, from_files, joined, reading
-from flowdemo.data.sources import Entry, Source
+from flowdemo.data.pictures import Pictures, from_files, joined, reading
 from flowdemo.ui.strips import strips
 
 SHOWN_CLASSES, SHOWN = 12, 36  # of a class
@@ -50,14 +49,12 @@ class Basket:
         self.parts.append(part)
         return part
 
-    def draw(self, drawing: Image.Image, name: str) -> Pictures:
-        """Adds one drawing; ValueError if nothing is drawn."""
-        entry = Entry("the drawing", class_name(name), lambda: drawing)
-        try:
-            *_, part = collect(Source([entry]), fit_for(self.data, self.shape), 0)
-        except ValueError as error:
-            raise ValueError("nothing is drawn: draw a symbol, then add it") from error
-        return self.add(part)
+    def draw(self, drawing: bytes, name: str) -> Pictures:
+        """Adds one drawing, an encoded picture; ValueError if nothing is drawn."""
+        prepare = fit_for(self.data, self.shape)
+        return self.add(
+            from_files([("drawing", drawing)], class_name(name), self.shape, prepare=prepare)
+        )
 
     def upload(self, files: list[Path], name: str) -> Pictures:
         """Adds pictures, all of one class, and zip files, whose folders are the classes."""

@@ -1,0 +1,69 @@
+"""The HTTP endpoint of fine-tuning: pictures in, a checkpoint out."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from flowdemo import settings
+from flowdemo.training.finetune import Wish
+from flowdemo.ui import train_events
+from flowdemo.ui.api import have
+from flowdemo.ui.events import TRAIN
+from flowdemo.ui.train import allowed, fresh_name, run
+from flowdemo.ui.train_pictures import Basket
+from flowdemo.ui.work import fresh_folder, spoken
+
+MODEL = "mnist-meanflow"
+
+
+def build() -> None:
+    """Hidden components behind `/finetune`."""
+    own = Wish("x")
+    with gr.Column(visible=False):
+        inputs = [
+            gr.Textbox(MODEL, label="model"),
+            gr.File(file_count="multiple", label="files"),
+            gr.Textbox("", label="data"),
+            gr.Textbox("", label="class_name"),
+            gr.Textbox("", label="name"),
+            gr.Number(own.steps, precision=0, label="steps"),
+            gr.Number(own.learning_rate, label="learning_rate"),
+            gr.Textbox(own.frozen, label="frozen"),
+            gr.Number(own.seed, precision=0, label="seed"),
+        ]
+        made = [gr.File(), gr.JSON()]
+        gr.Button().click(finetune, inputs, made, api_name="finetune", **TRAIN)
+
+
+def finetune(
+    model: str = MODEL,
+    files: list[str] | None = None,
+    data: str = "",
+    class_name: str = "",
+    name: str = "",
+    steps: int = 300,
+    learning_rate: float = 5e-4,
+    frozen: str = "nothing",
+    seed: int = 0,
+) -> tuple[str, dict[str, Any]]:
+    """Fine-tunes a checkpoint on uploaded pictures of `class_name`, on zip files of folders of
+    classes, or on `data`, a data set by name or OWNER/NAME of the Hub.
+
+    Returns the checkpoint as a zip file, and numbers: the name that `/generate` takes, classes,
+    the share of old classes' samples that are right before and after, steps, seconds, images seen.
+    """
+    with spoken():
+        have(model)
+        config, basket = train_events.config_of(model), Basket()
+        values = (name or fresh_name(model), steps, learning_rate, frozen, seed, 0)
+        wish = allowed(train_events.wish_of(values))
+        basket.suit(config)
+        if files:
+            basket.upload([Path(file) for file in files], class_name)
+        if data:
+            most = min(2000, settings.max_pictures(basket.shape))
+            for _ in basket.read(data, class_name, most):
+                pass
+        *_, last = run(wish, model, basket)
+        return train_events.zipped(last.name, fresh_folder()), last.report

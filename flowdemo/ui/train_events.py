@@ -1,0 +1,231 @@
+"""What happens in the Train tab when something is pressed, chosen or brought."""
+
+import base64
+import html
+import zipfile
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pandas as pd
+
+from flowdemo import checkpoints, settings
+from flowdemo.compare import completed, parse_spec
+from flowdemo.config import ModelConfig
+from flowdemo.training.finetune import Wish
+from flowdemo.ui import compare_controls, controls, events, text, train, train_text
+from flowdemo.ui.compare import Comparison
+from flowdemo.ui.events import Components
+from flowdemo.ui.generate import ALL, default_choice
+from flowdemo.ui.models import known
+from flowdemo.ui.train import Curve, View
+from flowdemo.ui.train_pictures import Basket, sheet
+from flowdemo.ui.work import Switch, fresh_folder, spoken
+
+
+@dataclass(frozen=True)
+class Results(Components):
+    """What a run changes."""
+
+    status: gr.HTML
+    box: gr.Column
+    loss: gr.LinePlot
+    error: gr.LinePlot
+    samples: gr.HTML
+    numbers: gr.HTML
+    after: gr.Column
+    files: gr.DownloadButton
+    wished: gr.Textbox
+    name: gr.State
+
+
+OUTPUTS = len(Results.__dataclass_fields__)
+FRESH = "my symbol"  # the class that is offered for a drawing
+MAX_DRAWING = 1_000_000  # characters
+
+
+def config_of(model: str) -> ModelConfig:
+    """The description of a checkpoint that can be fine-tuned; ValueError for any other."""
+    if model not in train.offered():
+        raise ValueError(f"{model or 'this'} cannot be fine-tuned: choose one of the list")
+    return known(model).config
+
+
+def shown(basket: Basket, model: str, said: str) -> list[Any]:
+    """What was gathered: words, the contact sheet, and the classes to choose and to remove."""
+    classes, counts = config_of(model).classes, basket.counts
+    words = said if not counts else f"{said} {total(counts)}".strip()
+    everything = dict.fromkeys([*counts, *classes])
+    return [
+        html.escape(words) or train_text.NOTHING,
+        sheet(basket, classes),
+        gr.update(choices=list(everything)),
+        gr.update(choices=list(counts), value=next(iter(counts), None)),
+        gr.update(visible=bool(counts)),
+    ]
+
+
+def total(counts: dict[str, int]) -> str:
+    """How many pictures there are of how many classes."""
+    n, classes = sum(counts.values()), len(counts)
+    return f"{n} picture{'s' * (n > 1)} of {classes} class{'es' * (classes > 1)}."
+
+
+def choose_model(basket: Basket, model: str) -> list[Any]:
+    """The pictures for another checkpoint, and a name for its result."""
+    with spoken():
+        dropped = basket.suit(config_of(model))
+        said = f"{dropped} pictures are dropped: this network sees them otherwise; add them again."
+        return [*shown(basket, model, said if dropped else ""), train.fresh_name(model)]
+
+
+def add_drawing(basket: Basket, model: str, name: str, pad: str | None) -> list[Any]:
+    """One more drawing of the class, a PNG as a data address; the pad is empty again."""
+    with spoken():
+        basket.suit(config_of(model))
+        basket.draw(drawing_of(pad or ""), name or "")
+        return [*shown(basket, model, ""), ""]
+
+
+def drawing_of(address: str) -> bytes:
+    """The picture on the pad; ValueError if there is none."""
+    kind, _, content = address.partition(",")
+    if kind != "data:image/png;base64" or len(content) > MAX_DRAWING:
+        raise ValueError("nothing is drawn: draw a symbol, then add it")
+    return base64.b64decode(content)
+
+
+def add_files(basket: Basket, model: str, name: str, files: list[str] | None) -> list[Any]:
+    """Uploaded pictures and zip files."""
+    with spoken():
+        basket.suit(config_of(model))
+        part = basket.upload([Path(file) for file in files or []], name or "")
+        return [*shown(basket, model, skipped(part.broken)), None]
+
+
+def add_place(
+    switch: Switch, basket: Basket, model: str, name: str, where: str, most: int
+) -> Iterator[list[Any]]:
+    """A data set by name, or a folder of this machine, with signs of life."""
+    nothing, wanted = [gr.skip()] * 4, switch.wanted()
+    with spoken():
+        basket.suit(config_of(model))
+        if not (where or "").strip():
+            raise ValueError("name a data set first")
+        with closing(basket.read(where.strip(), name or "", int(most or 1))) as states:
+            for state in states:
+                if not wanted():
+                    yield [text.STOPPED, *nothing]
+                    return
+                if isinstance(state, int):
+                    yield [f"{state} pictures looked at ...", *nothing]
+                else:
+                    yield shown(basket, model, skipped(state.broken))
+
+
+def skipped(broken: tuple[str, ...]) -> str:
+    """What of an addition could not be used."""
+    return f"{len(broken)} cannot be used, first {broken[0]}." if broken else ""
+
+
+def undo(basket: Basket, model: str) -> list[Any]:
+    """Without the last addition."""
+    with spoken():
+        basket.undo()
+        return shown(basket, model, "")
+
+
+def clear(basket: Basket, model: str) -> list[Any]:
+    """Without any pictures."""
+    with spoken():
+        basket.parts = []
+        return shown(basket, model, "")
+
+
+def drop(basket: Basket, model: str, name: str) -> list[Any]:
+    """Without a class."""
+    with spoken():
+        basket.drop(name or "")
+        return shown(basket, model, "")
+
+
+def press(switch: Switch, basket: Basket, model: str, *values: Any) -> Iterator[list[Any]]:
+    """A run as updates of the results."""
+    with spoken():
+        config_of(model)
+        wish = wish_of(values)
+    yield from events.press(
+        switch, train.run(wish, model, basket, switch.wanted()), fields, OUTPUTS
+    )
+
+
+def wish_of(values: tuple[Any, ...]) -> Wish:
+    """The values of the controls: name, steps, learning rate, what is frozen, seed, minutes."""
+    name, steps, learning_rate, frozen, seed, minutes = values
+    return Wish(
+        (name or "").strip(), int(steps or 0), float(learning_rate or 0), frozen,
+        seed=int(seed or 0), seconds=60 * float(minutes or 0) or None,
+    )  # fmt: skip
+
+
+def fields(view: View) -> list[Any]:
+    """A view in the order of the results; the last is the checkpoint that can be opened."""
+    box = [gr.update(visible=True), *frames(view.curve)] if view.curve else [gr.skip()] * 3
+    update = [html.escape(view.words), *box, *map(or_skip, (view.samples, view.numbers))]
+    if view.name is None:
+        return [*update, gr.update(visible=False), *[gr.skip()] * 3]
+    start = known(view.name).config.finetune.start
+    return [
+        *update, gr.update(visible=True), zipped(view.name, fresh_folder()),
+        train.fresh_name(start), view.name,
+    ]  # fmt: skip
+
+
+def or_skip(value: Any) -> Any:
+    return gr.skip() if value is None else value
+
+
+def frames(curve: Curve) -> list[Any]:
+    """Loss and raw error as tables."""
+    table = pd.DataFrame(curve.points, columns=["step", "loss", "error"])
+    return [table[["step", key]] for key in ("loss", "error")]
+
+
+def zipped(name: str, folder: Path) -> str:
+    """The files of a checkpoint as one zip file."""
+    label = (settings.is_public() and name.rpartition("-")[0]) or name
+    file = folder / f"{label}.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        for part in sorted(checkpoints.folder_of(name).iterdir()):
+            archive.write(part, f"{label}/{part.name}")
+    return str(file)
+
+
+def open_in_generate(switch: Switch, name: str) -> list[Any]:
+    """The Generate tab with the result, asked for what it learnt."""
+    with spoken():
+        switch.begin()
+        choice, learnt = default_choice(name), known(name).config.finetune.classes
+        label = learnt[0] if len(learnt) == 1 else ALL
+        return [gr.Tabs(selected="generate"), *controls.updates(replace(choice, label=label))]
+
+
+def open_in_compare(switch: Switch, name: str) -> list[Any]:
+    """The Compare tab with the result beside what it was before, in the classes of both."""
+    with spoken():
+        switch.begin()
+        config = known(name).config
+        before = [config.finetune.start] if checkpoints.find(config.finetune.start) else []
+        rows = [str(completed(parse_spec(each), known(each))) for each in (*before, name)]
+        comparison = Comparison("\n".join(rows), compare_controls.default_n(config.data))
+        changes = compare_controls.updates(comparison, config.data, gr.skip())
+        return [gr.Tabs(selected="compare"), *changes]
+
+
+def refresh(model: str) -> Any:
+    """The checkpoints to start from: there may be more by now."""
+    names = train.offered()
+    return gr.update(choices=controls.names_for(names), value=model if model in names else names[0])
