@@ -12,7 +12,9 @@ def test_the_endpoints_are_tools_where_that_is_asked_for():
     finally:
         demo.close()
     tools = {tool["name"].removeprefix("FlowDemo_"): tool for tool in found}
-    assert set(tools) == {"generate", "compare", "models", "pull", "lab_train", "lab_sample"}
+    assert set(tools) == {
+        "generate", "compare", "models", "pull", "lab_train", "lab_sample", "finetune",
+    }  # fmt: skip
     assert "Draws n samples" in tools["generate"]["description"]
     assert {"model", "n", "label", "guidance"} <= set(
         tools["generate"]["inputSchema"]["properties"]

@@ -229,6 +229,9 @@ def test_the_endpoints_are_the_promised_ones(server):
             "data", "method", "path", "coupling", "times", "loss", "steps", "seed", "points",
         ],
         "/lab_sample": ["data", "model", "n", "label", "guidance", "solver", "steps", "seed"],
+        "/finetune": [
+            "model", "files", "data", "class_name", "name", "steps", "learning_rate", "frozen", "seed",
+        ],
     }  # fmt: skip
     assert api["unnamed_endpoints"] == {}
 

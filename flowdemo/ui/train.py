@@ -23,7 +23,8 @@ from flowdemo.ui.train_pictures import Basket
 from flowdemo.ui.work import Stopped, yielding
 
 Wanted = Callable[[], bool]
-COLUMNS, NEW, OLD, SEED, STEPS = 8, 4, 3, 9_000, 12  # of the samples that are drawn meanwhile
+COLUMNS, SIDE, NEW, OLD = 8, 84, 4, 3  # of the samples that are drawn meanwhile
+SEED, STEPS = 9_000, 12
 DRAW_EVERY, DRAW_SHARE = 2.0, 0.15  # seconds, and at most this share of the time
 POINTS = 300  # of the curve
 
@@ -106,7 +107,10 @@ def run(wish: Wish, model: str, basket: Basket, wanted: Wanted = lambda: True) -
     `Stopped` if it was not wanted any more before anything was learnt; afterwards it is saved as it
     is. ValueError says what cannot be trained.
     """
-    wish, origin = allowed(wish), load(model)
+    wish = allowed(wish)
+    if not wanted():
+        raise Stopped
+    origin = load(model)
     basket.suit(origin.config)
     pictures, labels = basket.lesson()
     curve, latest, clock = Curve(), None, Clock()
@@ -170,7 +174,9 @@ def drawn(model: Model, labels: list[str]) -> str:
     w = model.config.defaults.guidance
     made = sample(model, len(numbers), numbers, w, seed=SEED, keep_trajectory=False, **how).images
     lines = zip((*new, *old), made.split(COLUMNS), strict=True)
-    return strips({f"{name}{' (learning)' * (name in new)}": rows for name, rows in lines}, COLUMNS)
+    return strips(
+        {f"{name}{' (learning)' * (name in new)}": rows for name, rows in lines}, COLUMNS, SIDE
+    )
 
 
 def finished(tuned: Tuned, wish: Wish, labels: list[str], curve: Curve, last: Progress) -> View:

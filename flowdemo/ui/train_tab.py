@@ -68,8 +68,7 @@ def build(tab: gr.Tab, tabs: gr.Tabs, desk: gr.State, generate: Place, compare: 
         with gr.Column(scale=6, min_width=300, elem_classes="fd-results"):
             gr.Markdown(train_text.TRAIN, elem_classes="fd-caption")
             gathered, buttons = layout_gathered(classes)
-            results, opens = layout_results(status, wish[0])
-            sent = shelf_tab.sending(desk, "f-")
+            results, opens, sent = layout_results(status, wish[0], desk)
     with gr.Accordion(text.WHAT, open=False):
         gr.Markdown(train_text.EXPLAIN)
     wire_sources(sources, (basket, model), gathered, buttons, wish[0])
@@ -143,7 +142,13 @@ def layout_wish(model: str) -> list[gr.components.Component]:
     own, (most, seconds) = Wish("x"), settings.max_tuning()
     name = gr.Textbox(train.fresh_name(model), label="Name of the result", elem_id="f-name")
     steps = gr.Slider(
-        10, most, min(most, own.steps), step=10, precision=0, label="Steps", elem_id="f-steps"
+        10,
+        min(most, 2000),
+        min(most, own.steps),
+        step=10,
+        precision=0,
+        label="Steps",
+        elem_id="f-steps",
     )
     with gr.Accordion("How", open=False, elem_id="f-how"):
         rate = gr.Number(own.learning_rate, label="Learning rate", elem_id="f-rate")
@@ -176,7 +181,9 @@ def layout_gathered(classes: gr.Dropdown) -> tuple[Gathered, list[gr.Button]]:
     return Gathered(said, sheet, classes, gone, tools), [undo, clear, drop]
 
 
-def layout_results(status: gr.HTML, wished: gr.Textbox) -> tuple[Results, list[gr.Button]]:
+def layout_results(
+    status: gr.HTML, wished: gr.Textbox, desk: gr.State
+) -> tuple[Results, list[gr.Button], gr.Dropdown | None]:
     """Curves, samples, numbers, and what can be done with the result."""
     with gr.Column(visible=False, elem_id="f-run") as box:
         gr.Markdown("#### Training")
@@ -195,8 +202,9 @@ def layout_results(status: gr.HTML, wished: gr.Textbox) -> tuple[Results, list[g
             files = gr.DownloadButton("Download", elem_id="f-download", **wide)
         if settings.is_public():
             gr.Markdown(train_text.KEPT_AN_HOUR, elem_classes="fd-caption")
+        sent = shelf_tab.sending(desk, "f-")
     shown = (box, loss, error, samples, numbers, after, files)
-    return Results(status, *shown, wished, gr.State("")), opens
+    return Results(status, *shown, wished, gr.State("")), opens, sent
 
 
 def curve_plot(key: str) -> gr.LinePlot:
