@@ -23,7 +23,16 @@ from flowdemo.compare import Spec, compare, resolve
 from flowdemo.data.drawn import to_digit
 from flowdemo.training.finetune import Wish
 from flowdemo.training.trainer import Progress
-from flowdemo.ui import app, generate_events, shelf, text, train, train_events
+from flowdemo.ui import (
+    app,
+    compare_events,
+    generate_events,
+    shelf,
+    text,
+    train,
+    train_events,
+    train_tab,
+)
 from flowdemo.ui.controls import properties
 from flowdemo.ui.generate import default_choice
 from flowdemo.ui.lab_desk import Desk
@@ -226,7 +235,9 @@ def test_a_press_updates_the_page_and_its_last_update_can_be_opened(tiny):
     tabs, *controls = train_events.open_in_generate(switch, "mine")
     assert tabs.selected == "generate" and controls[0]["value"] == "mine"
     assert controls[2]["value"] == "cross" and switch.newest == 2
-    tabs, rows, *_ = train_events.open_in_compare(Switch(), "mine")
+    tabs, rows, *_ = train_events.open_in_compare(switch, "mine")
+    opened = compare_events.opened(SimpleNamespace(query_params={}), switch, [], rows, 2, "all", 1)
+    assert all(isinstance(x, dict) for state in opened for x in state)  # nothing runs a second time
     assert rows.splitlines() == ["tiny:average:2:1", "mine:average:2:1"]
 
 
@@ -291,6 +302,18 @@ def test_strangers_train_only_where_that_is_allowed(tiny, public, monkeypatch):
     assert train.allowed(Wish("a", seconds=30)).seconds == 30
 
 
+@pytest.mark.parametrize("allow", ["0", "1"])
+def test_the_tab_of_a_public_page_says_why_nothing_is_trained(tiny, public, monkeypatch, allow):
+    monkeypatch.setenv("FLOWDEMO_ALLOW_TRAINING", allow)
+    place = SimpleNamespace(
+        switch=gr.State(0), controls=SimpleNamespace(all=[]), after=str, offer=str
+    )
+    with gr.Blocks() as page, gr.Tabs() as tabs, gr.Tab() as tab:
+        train_tab.build(tab, tabs, gr.State(Desk()), place, place)
+    ids = {getattr(block, "elem_id", None) for block in page.blocks.values()}
+    assert ("f-refused" in ids, "f-go" in ids) == (allow == "0", allow == "1")
+
+
 def test_strangers_bring_little_and_read_no_files_of_this_machine(
     tiny, public, tmp_path, monkeypatch
 ):
@@ -312,7 +335,7 @@ def test_a_strangers_result_is_that_strangers_alone(tiny, public):
         assert last.name in by_data()["mnist"]["meanflow"] and label_of(last.name) == "mine (yours)"
         assert last.name.startswith("mine-") and last.name not in last.numbers + last.words
         assert shelf.sendable(Desk()) == [last.name]
-        assert (last.name in json.dumps(shelf.rows())) is False
+        assert last.name not in json.dumps(shelf.rows())
     with bob:
         assert last.name not in by_data()["mnist"]["meanflow"] and shelf.sendable(Desk()) == []
     assert set(checkpoints.folders()) == before

@@ -53,6 +53,7 @@ class Results(Components):
         return [self.table, self.distance, self.accuracy, self.timing, self.made]
 
 
+PROMISED = "promised"  # in the place of the rows on the page: they are about to be made
 OUTPUTS = len(Results.__dataclass_fields__)
 
 
@@ -110,8 +111,15 @@ def measure(switch: Switch, rows: list[Row]) -> Iterator[list[Any]]:
 def opened(
     request: gr.Request, switch: Switch, rows: list[Row], *values: Any
 ) -> Iterator[list[Any]]:
-    """The first comparison, when the tab is opened for the first time; a link makes its own."""
-    if rows or ("compare" in request.query_params and switch.shown is None):
+    """The first comparison, when the tab is opened for the first time.
+
+    A link makes its own, and so does another tab that opens this one.
+    """
+    if (
+        rows
+        or switch.shown == PROMISED
+        or ("compare" in request.query_params and switch.shown is None)
+    ):
         yield [gr.skip()] * OUTPUTS
         return
     switch.begin()

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain, count
+from typing import Any
 
 from flowdemo import checkpoints, settings
 from flowdemo.config import ModelConfig
 from flowdemo.methods import AVERAGE
 from flowdemo.model import Model
+from flowdemo.plots import METHOD_COLOURS
 from flowdemo.sampling import sample
 from flowdemo.sizes import OwnConfig
 from flowdemo.training.finetune import METHODS_HERE, Rehearsal, Snapshot, Tuned, Wish, finetune
@@ -18,7 +20,6 @@ from flowdemo.training.trainer import Progress
 from flowdemo.ui import own
 from flowdemo.ui.models import configs, label_of, load
 from flowdemo.ui.strips import strips
-from flowdemo.ui.tables import Line, table
 from flowdemo.ui.train_pictures import Basket
 from flowdemo.ui.work import Stopped, yielding
 
@@ -59,7 +60,7 @@ class View:
     samples: str | None = None
     numbers: str | None = None
     name: str | None = None
-    report: dict | None = None
+    report: dict[str, Any] | None = None
 
 
 def offered() -> list[str]:
@@ -206,15 +207,17 @@ def keep(model: Model, name: str) -> str:
     return secret
 
 
-def numbers(report: dict, model: Model) -> str:
-    """The same as a table."""
-    titles = ("old classes right before", "after", "steps", "seconds", "images seen")
+def numbers(report: dict[str, Any], model: Model) -> str:
+    """The same as cells, as Generate has them."""
     before, after = report["accuracy_before"], report["accuracy_after"]
-    right = [f"{before:.1%}", f"{after:.1%}"] if before is not None else ["&ndash;"] * 2
-    cells = [
-        *right, str(report["steps"]), f"{report['seconds']:g}", f"{report['images_seen']:,}"
-    ]  # fmt: skip
+    cells = {
+        "old classes right, before": "&ndash;" if before is None else f"{before:.1%}",
+        "after": "&ndash;" if after is None else f"{after:.1%}",
+        "steps": str(report["steps"]),
+        "time": f"{report['seconds']:g} s",
+        "images seen": f"{report['images_seen']:,}",
+    }
     note = "" if before is not None else "<p>No classifier here knows exactly the old classes.</p>"
-    line = Line(label_of(report["name"]), model.config.method, cells)
-    shown = table(("checkpoint", *titles), [line])
-    return shown + note
+    rows = "".join(f"<div><dt>{key}</dt><dd>{value}</dd></div>" for key, value in cells.items())
+    colour = METHOD_COLOURS[model.config.method]
+    return f'<dl class="fd-numbers" style="--fd-method: {colour}">{rows}</dl>{note}'

@@ -18,6 +18,7 @@ from flowdemo.config import ModelConfig
 from flowdemo.training.finetune import Wish
 from flowdemo.ui import compare_controls, controls, events, text, train, train_text
 from flowdemo.ui.compare import Comparison
+from flowdemo.ui.compare_events import PROMISED
 from flowdemo.ui.events import Components
 from flowdemo.ui.generate import ALL, default_choice
 from flowdemo.ui.models import known
@@ -217,6 +218,7 @@ def open_in_compare(switch: Switch, name: str) -> list[Any]:
     """The Compare tab with the result beside what it was before, in the classes of both."""
     with spoken():
         switch.begin()
+        switch.shown = PROMISED
         config = known(name).config
         before = [config.finetune.start] if checkpoints.find(config.finetune.start) else []
         rows = [str(completed(parse_spec(each), known(each))) for each in (*before, name)]

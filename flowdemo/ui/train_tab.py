@@ -60,6 +60,7 @@ def build(tab: gr.Tab, tabs: gr.Tabs, desk: gr.State, generate: Place, compare: 
                 info=train_text.CLASS_HELP, allow_custom_value=True, elem_id="f-class",
             )  # fmt: skip
             sources = layout_sources()
+            said = gr.HTML(train_text.NOTHING, elem_classes="fd-status", elem_id="f-said")
             wish = layout_wish(first)
             with gr.Row():
                 go = gr.Button("Start", variant="primary", elem_id="f-go", min_width=100)
@@ -67,7 +68,7 @@ def build(tab: gr.Tab, tabs: gr.Tabs, desk: gr.State, generate: Place, compare: 
             status = gr.HTML(text.IDLE, elem_classes="fd-status", elem_id="f-status")
         with gr.Column(scale=6, min_width=300, elem_classes="fd-results"):
             gr.Markdown(train_text.TRAIN, elem_classes="fd-caption")
-            gathered, buttons = layout_gathered(classes)
+            gathered, buttons = layout_gathered(said, classes)
             results, opens, sent = layout_results(status, wish[0], desk)
     with gr.Accordion(text.WHAT, open=False):
         gr.Markdown(train_text.EXPLAIN)
@@ -163,11 +164,10 @@ def layout_wish(model: str) -> list[gr.components.Component]:
     return [name, steps, rate, frozen, seed, minutes]
 
 
-def layout_gathered(classes: gr.Dropdown) -> tuple[Gathered, list[gr.Button]]:
+def layout_gathered(said: gr.HTML, classes: gr.Dropdown) -> tuple[Gathered, list[gr.Button]]:
     """The contact sheet, and what takes pictures away again."""
     gr.Markdown("#### Your pictures")
     gr.Markdown(train_text.SHEET, elem_classes="fd-caption")
-    said = gr.HTML(train_text.NOTHING, elem_classes="fd-status", elem_id="f-said")
     sheet = gr.HTML("", elem_id="f-sheet")
     small = {"size": "sm", "min_width": 90}
     with gr.Row(visible=False, elem_classes="fd-tools") as tools:
