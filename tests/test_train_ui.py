@@ -31,14 +31,17 @@ from flowdemo.ui import (
     text,
     train,
     train_events,
+    train_live,
+    train_open,
     train_tab,
 )
 from flowdemo.ui.controls import properties
 from flowdemo.ui.generate import default_choice
 from flowdemo.ui.lab_desk import Desk
 from flowdemo.ui.models import by_data, label_of
-from flowdemo.ui.train import Clock, Curve, run
+from flowdemo.ui.train import run
 from flowdemo.ui.train_events import add_drawing, add_files, add_place, press, shown
+from flowdemo.ui.train_live import Clock, Curve
 from flowdemo.ui.train_pictures import Basket, sheet
 from flowdemo.ui.work import Stopped, Switch
 from tests.conftest import make_model
@@ -232,10 +235,10 @@ def test_a_press_updates_the_page_and_its_last_update_can_be_opened(tiny):
             "mine/README.md", "mine/config.json", "mine/model.safetensors",
         ]  # fmt: skip
     switch = Switch()
-    tabs, *controls = train_events.open_in_generate(switch, "mine")
+    tabs, *controls = train_open.open_in_generate(switch, "mine")
     assert tabs.selected == "generate" and controls[0]["value"] == "mine"
     assert controls[2]["value"] == "cross" and switch.newest == 2
-    tabs, rows, *_ = train_events.open_in_compare(switch, "mine")
+    tabs, rows, *_ = train_open.open_in_compare(switch, "mine")
     opened = compare_events.opened(SimpleNamespace(query_params={}), switch, [], rows, 2, "all", 1)
     assert all(isinstance(x, dict) for state in opened for x in state)  # nothing runs a second time
     assert rows.splitlines() == ["tiny:average:2:1", "mine:average:2:1"]
@@ -274,10 +277,10 @@ def test_a_curve_is_thinned_out_and_drawing_leaves_the_time_to_training(monkeypa
     for step in range(1, 1300):
         curve = curve.then(Progress(step, 1300, 1.0, step, 0.0, 0.0, None, None, None))
     steps = [step for step, *_ in curve.points]
-    assert len(steps) <= train.POINTS and steps == sorted(set(steps)) and steps[-1] > 1280
+    assert len(steps) <= train_live.POINTS and steps == sorted(set(steps)) and steps[-1] > 1280
     assert curve.points[-1][1] == pytest.approx(1) and curve.points[-1][2] < 1290
     now = [0.0]
-    monkeypatch.setattr(train.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(train_live.time, "perf_counter", lambda: now[0])
     clock = Clock()
 
     def slow():

@@ -1,7 +1,6 @@
 """The Train tab: a checkpoint learns one's own pictures, shown while it does."""
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -20,35 +19,13 @@ from flowdemo.training.trainer import Progress
 from flowdemo.ui import own
 from flowdemo.ui.models import configs, label_of, load
 from flowdemo.ui.strips import strips
+from flowdemo.ui.train_live import Clock, Curve
 from flowdemo.ui.train_pictures import Basket
 from flowdemo.ui.work import Stopped, yielding
 
 Wanted = Callable[[], bool]
 COLUMNS, SIDE, NEW, OLD = 8, 84, 4, 3  # of the samples that are drawn meanwhile
 SEED, STEPS = 9_000, 12
-DRAW_EVERY, DRAW_SHARE = 2.0, 0.15  # seconds, and at most this share of the time
-POINTS = 300  # of the curve
-
-
-@dataclass(frozen=True)
-class Curve:
-    """(step, loss, raw error), running means, thinned out as they get many."""
-
-    points: tuple[tuple[int, float, float], ...] = ()
-    mean: tuple[float, float] | None = None
-    every: int = 1
-
-    def then(self, progress: Progress) -> "Curve":
-        """The curve after one more step."""
-        now = (progress.loss, progress.error)
-        old = self.mean or now
-        mean = tuple(0.95 * a + 0.05 * b for a, b in zip(old, now, strict=True))
-        points, every = self.points, self.every
-        if progress.step % every == 0 or not points:
-            points = (*points, (progress.step, *mean))
-        if len(points) > POINTS:
-            points, every = points[::2], 2 * every
-        return Curve(points, mean, every)
 
 
 @dataclass(frozen=True)
@@ -130,23 +107,6 @@ def run(wish: Wish, model: str, basket: Basket, wanted: Wanted = lambda: True) -
             calm(0)
     yield View("Saving ...", curve)
     yield finished(state, wish, labels, curve, latest)
-
-
-class Clock:
-    """Draws now and then: every few seconds, and rarely enough to leave the time to the training."""
-
-    def __init__(self) -> None:
-        self.due = 0.0
-
-    def draw(self, make: Callable[[], str]) -> str | None:
-        """What `make` returns, or None if it is not the time yet."""
-        began = time.perf_counter()
-        if began < self.due:
-            return None
-        made = make()
-        now = time.perf_counter()
-        self.due = now + max(DRAW_EVERY, (now - began) / DRAW_SHARE)
-        return made
 
 
 def rehearsing(state: Rehearsal) -> str:

@@ -11,6 +11,7 @@ from flowdemo.ui import train_events
 from flowdemo.ui.api import have
 from flowdemo.ui.events import TRAIN
 from flowdemo.ui.train import allowed, fresh_name, run
+from flowdemo.ui.train_open import zipped
 from flowdemo.ui.train_pictures import Basket
 from flowdemo.ui.work import fresh_folder, spoken
 
@@ -66,4 +67,4 @@ def finetune(
             for _ in basket.read(data, class_name, most):
                 pass
         *_, last = run(wish, model, basket)
-        return train_events.zipped(last.name, fresh_folder()), last.report
+        return zipped(last.name, fresh_folder()), last.report

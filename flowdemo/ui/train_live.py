@@ -1,0 +1,51 @@
+"""What is kept of a training run while it is watched: its curve, and when to draw."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flowdemo.training.trainer import Progress
+
+EVERY, SHARE = (
+    2.0,
+    0.15,
+)  # seconds between two drawings, and at most this share of the time for them
+POINTS = 300  # of the curve
+
+
+@dataclass(frozen=True)
+class Curve:
+    """(step, loss, raw error), running means, thinned out as they get many."""
+
+    points: tuple[tuple[int, float, float], ...] = ()
+    mean: tuple[float, float] | None = None
+    every: int = 1
+
+    def then(self, progress: Progress) -> "Curve":
+        """The curve after one more step."""
+        now = (progress.loss, progress.error)
+        old = self.mean or now
+        mean = tuple(0.95 * a + 0.05 * b for a, b in zip(old, now, strict=True))
+        points, every = self.points, self.every
+        if progress.step % every == 0 or not points:
+            points = (*points, (progress.step, *mean))
+        if len(points) > POINTS:
+            points, every = points[::2], 2 * every
+        return Curve(points, mean, every)
+
+
+class Clock:
+    """Draws now and then: every few seconds, and rarely enough to leave the time to the training."""
+
+    def __init__(self) -> None:
+        self.due = 0.0
+
+    def draw(self, make: Callable[[], str]) -> str | None:
+        """What `make` returns, or None if it is not the time yet."""
+        began = time.perf_counter()
+        if began < self.due:
+            return None
+        made = make()
+        now = time.perf_counter()
+        self.due = now + max(EVERY, (now - began) / SHARE)
+        return made
