@@ -180,6 +180,14 @@ def save(model: Model, folder: Path, dtype: torch.dtype = torch.float16) -> None
     write_folder(folder, write)
 
 
+def save_as(model: Model, name: str) -> None:
+    """Saves a model as a checkpoint here. ValueError if the name is no name, or is taken."""
+    check_new(name, TRAINED / name)
+    recipe = model.config.recipe
+    changed = {"name": name, "recipe": recipe and recipe.model_copy(update={"name": name})}
+    save(replace(model, config=model.config.model_copy(update=changed)), TRAINED / name)
+
+
 def check_new(name: str, folder: Path) -> None:
     """ValueError if the name is no name, or is taken, or there is something in the folder."""
     check_name(name)
@@ -187,12 +195,22 @@ def check_new(name: str, folder: Path) -> None:
         raise ValueError(f"there is a checkpoint '{name}' already; choose another name")
 
 
-def save_as(model: Model, name: str) -> None:
-    """Saves a model as a checkpoint here. ValueError if the name is no name, or is taken."""
-    check_new(name, TRAINED / name)
-    recipe = model.config.recipe
-    changed = {"name": name, "recipe": recipe and recipe.model_copy(update={"name": name})}
-    save(replace(model, config=model.config.model_copy(update=changed)), TRAINED / name)
+def check_name(name: str) -> None:
+    if not re.fullmatch(NAME, name):
+        raise ValueError(f"'{name}' is no name: small letters, digits, '-', '_' and '.', up to 64")
+
+
+def is_taken(name: str) -> bool:
+    """Whether a checkpoint saved here could not have that name."""
+    return name in folders() or (TRAINED / name).exists()
+
+
+def save_for_visitor(model: Model, name: str) -> str:
+    """Saves a model for whoever knows the name that is returned, for an hour."""
+    check_name(name)
+    secret = visitors.secret_name(TRAINED / VISITORS, name)
+    save(model, TRAINED / VISITORS / secret)
+    return secret
 
 
 def describe(folder: Path, config: ModelConfig) -> None:
