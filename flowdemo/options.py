@@ -89,6 +89,11 @@ class MeanFlowOptions(Strict):
     dropped: Literal["plain", "guided"] = "plain"
 
     @property
+    def weight(self) -> float:
+        """The CFG weight that fixed guidance teaches."""
+        return self.omega / (1 - self.kappa)
+
+    @property
     def guides(self) -> bool:
         """Whether a fixed guidance is trained in."""
         return (self.omega, self.kappa) != (1.0, 0.0)
