@@ -39,6 +39,10 @@ def check_teacher(recipe: Recipe, teacher: Model | None) -> None:
         raise ValueError(f"{teacher.name} has other classes than {recipe.data}")
     if (own.path, own.sigma_min) != (recipe.path, recipe.sigma_min):
         raise ValueError(f"{teacher.name} has another path than {recipe.name}")
+    if own.eps and recipe.method == "meanflow":
+        raise ValueError(
+            f"{teacher.name} knows no times before {own.eps:g}, which meanflow asks for"
+        )
     if own.only_inverts or (own.fixed_steps is not None and not makes_its_steps(recipe, teacher)):
         raise ValueError(
             f"{teacher.name} knows its velocity at single times: it makes 'pairs' by its own "
