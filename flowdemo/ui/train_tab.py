@@ -16,7 +16,7 @@ from flowdemo.ui import (
 )
 from flowdemo.ui.controls import names_for
 from flowdemo.ui.events import HUB, LATEST, PROMPT, QUICK, TRAIN, Place, begin_run, stop_run
-from flowdemo.ui.models import known
+from flowdemo.ui.models import configs
 from flowdemo.ui.train_layout import Gathered, Shown, Sources
 from flowdemo.ui.train_pictures import Basket
 from flowdemo.ui.work import Switch
@@ -60,7 +60,7 @@ def layout_start(first: str) -> tuple[gr.Dropdown, gr.Dropdown]:
         names_for(train.offered()), value=first, label="Checkpoint", elem_id="f-model", **custom
     )
     classes = gr.Dropdown(
-        list(known(first).config.classes), value=train_events.FRESH, elem_id="f-class",
+        list(configs()[first].classes), value=train_events.FRESH, elem_id="f-class",
         label="Class of your pictures", info=train_text.CLASS_HELP, **custom,
     )  # fmt: skip
     return model, classes
