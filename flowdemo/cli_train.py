@@ -8,7 +8,7 @@ import typer
 from tqdm import tqdm
 
 from flowdemo import checkpoints, exports
-from flowdemo.data.fit import fit_for
+from flowdemo.data.fit import prepare_for
 from flowdemo.data.pictures import Pictures, reading
 from flowdemo.model import Model
 from flowdemo.sampling import is_image, sample
@@ -118,7 +118,7 @@ def pictures_for(origin: Model, data: str) -> Pictures:
     """The pictures as the model takes them; what was skipped is named on standard error."""
     shape = origin.config.sample_shape
     where = Path(data) if Path(data).exists() else data
-    *_, pictures = reading(where, shape, prepare=fit_for(origin.config.data, shape))
+    *_, pictures = reading(where, shape, prepare=prepare_for(origin.config.data, shape))
     for line in pictures.broken:
         typer.echo(f"skipped: {line}", err=True)
     return pictures

@@ -96,3 +96,15 @@ PREPARE = {"mnist": as_digit, "fashion-mnist": partial(fit, background="black")}
 def fit_for(data: str, shape: tuple[int, int, int]) -> Prepare:
     """What turns a drawn or uploaded picture into one of that data set, uint8 of that shape."""
     return partial(PREPARE.get(data, fit), shape=tuple(shape))
+
+
+def prepare_for(data: str, shape: tuple[int, int, int]) -> Prepare:
+    """How pictures become like those of that data set; one of just that shape stays as it is."""
+
+    def prepare(picture: Image.Image) -> Tensor:
+        channels, height, width = shape
+        is_ready = picture.size == (width, height) and len(picture.getbands()) == channels
+        how = partial(fit, shape=shape) if is_ready else fit_for(data, shape)
+        return how(picture)
+
+    return prepare

@@ -39,18 +39,24 @@ def check_teacher(recipe: Recipe, teacher: Model | None) -> None:
         raise ValueError(f"{teacher.name} has other classes than {recipe.data}")
     if (own.path, own.sigma_min) != (recipe.path, recipe.sigma_min):
         raise ValueError(f"{teacher.name} has another path than {recipe.name}")
+    check_times_of(recipe, teacher)
+    fixed = [recipe.meanflow.weight] if recipe.meanflow else []
+    if min(*recipe.guidance, *fixed) < low or max(*recipe.guidance, *fixed) > high:
+        raise ValueError(f"{teacher.name} is guided in [{low:g}, {high:g}] only")
+
+
+def check_times_of(recipe: Recipe, teacher: Model) -> None:
+    """ValueError unless the teacher knows its velocity wherever it is asked."""
+    own = teacher.config
     if own.eps and recipe.method == "meanflow":
         raise ValueError(
-            f"{teacher.name} knows no times before {own.eps:g}, which meanflow asks for"
+            f"{teacher.name} knows no times before {own.eps:g}, and meanflow asks them"
         )
     if own.only_inverts or (own.fixed_steps is not None and not makes_its_steps(recipe, teacher)):
         raise ValueError(
             f"{teacher.name} knows its velocity at single times: it makes 'pairs' by its own "
             "Euler steps, and teaches nothing else"
         )
-    fixed = [recipe.meanflow.weight] if recipe.meanflow else []
-    if min(*recipe.guidance, *fixed) < low or max(*recipe.guidance, *fixed) > high:
-        raise ValueError(f"{teacher.name} is guided in [{low:g}, {high:g}] only")
 
 
 def makes_its_steps(recipe: Recipe, teacher: Model) -> bool:

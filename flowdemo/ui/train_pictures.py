@@ -2,17 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from flowdemo import settings
 from flowdemo.config import ModelConfig
 from flowdemo.data.classes import class_name
-from flowdemo.data.fit import Prepare, fit, fit_for
+from flowdemo.data.fit import fit_for, prepare_for
 from flowdemo.data.pictures import Pictures, from_files, joined, reading
 from flowdemo.ui.strips import strips
 
@@ -104,18 +102,6 @@ class Basket:
             raise ValueError("add pictures first: draw them, upload them, or name a data set")
         every = joined(self.parts)
         return every.images.float() / 255, [every.classes[k] for k in every.labels.tolist()]
-
-
-def prepare_for(data: str, shape: Shape) -> Prepare:
-    """How pictures become like those of that data set; one of just that shape stays as it is."""
-
-    def prepare(picture: Image.Image) -> Tensor:
-        channels, height, width = shape
-        is_ready = picture.size == (width, height) and len(picture.getbands()) == channels
-        how = partial(fit, shape=shape) if is_ready else fit_for(data, shape)
-        return how(picture)
-
-    return prepare
 
 
 def named(part: Pictures, alone: str, name: str) -> Pictures:
