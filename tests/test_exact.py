@@ -77,12 +77,15 @@ def test_rows_of_many_classes_are_as_in_batches_of_one_class():
 
 @pytest.mark.parametrize("path", PATHS)
 def test_of_one_class_the_flow_is_affine(path):
-    """x_t = alpha mu + sqrt(alpha^2 s^2 + sigma^2) x_0, hence x_1 = mu + s x_0."""
+    """x_t = alpha mu + sqrt(alpha^2 s^2 + sigma^2) x_0, hence x_1 = mu + s x_0.
+
+    On vp as nearly as alpha(0) = 0.007 is 0: the noise is that of another beginning.
+    """
     means, scale = MIXTURES["eight-gaussians"]
     model, x_0 = exact_model("eight-gaussians", path=path), noise(3, 16, (2,))
     made = sample(model, 16, "all", solver="rk4", steps=100, seed=3)
     expected = means.repeat(2, 1) + scale * x_0
-    torch.testing.assert_close(made.points, expected, atol=1e-3, rtol=0)
+    torch.testing.assert_close(made.points, expected, atol=0.015 if path == "vp" else 1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("path", PATHS)
