@@ -1,5 +1,6 @@
 """The commands that train."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -94,22 +95,31 @@ def finetune(
     seed: int = 0,
     out: Out = None,
 ) -> None:
-    """Teaches a checkpoint new pictures, of new classes or its own."""
+    """Teaches a checkpoint new pictures, of new classes or its own; Ctrl-C keeps what is learnt."""
     origin = checkpoints.load(model)
-    wish = tuning.Wish(name or f"{model}-tuned", steps, learning_rate, frozen, augment, seed)
+    own = f"{model.split('/')[-1].lower()}-tuned"
+    wish = tuning.Wish(name or own, steps, learning_rate, frozen, augment, seed)
     target = out or checkpoints.TRAINED / wish.name
     checkpoints.check_new(wish.name, target)
     pictures = pictures_for(origin, data)
     labels = [pictures.classes[label] for label in pictures.labels.tolist()]
     last: list[tuning.Tuned] = []
+    stopped: list[bool] = []
+    before = signal.signal(
+        signal.SIGINT, lambda *_: stopped.append(True)
+    )  # Ctrl-C keeps what is there
 
     def kept() -> Iterator:
-        for event in tuning.finetune(wish, origin, pictures.images.float() / 255, labels):
+        pixels = pictures.images.float() / 255
+        for event in tuning.finetune(wish, origin, pixels, labels, lambda: not stopped):
             if isinstance(event, tuning.Tuned):
                 last.append(event)
             yield event
 
-    shown(kept(), wish.name, steps, tuning.BATCH)
+    try:
+        shown(kept(), wish.name, steps, tuning.BATCH)
+    finally:
+        signal.signal(signal.SIGINT, before)
     checkpoints.save(last[0].model, target)
     print(result(last[0], target))
 

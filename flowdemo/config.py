@@ -14,6 +14,9 @@ from flowdemo.sizes import NetConfig, Share, Strict, check_net
 
 SCHEMA, MAX_SIDE = 2, 256
 MACHINE = r"^[\w .,()@/+-]*$"
+Source = Annotated[
+    str, Field(pattern=r"^[\w.-]+(/[\w.-]+)?$", max_length=200)
+]  # a name or OWNER/NAME
 HEX_40, HEX_64 = r"^[0-9a-f]{40}$", r"^[0-9a-f]{64}$"
 
 
@@ -53,7 +56,7 @@ class Cost(Strict):
     images_seen: int = Field(ge=0)
     hours: float = Field(ge=0)
     machine: str = Field(pattern=MACHINE, max_length=200)  # it stands on the card
-    chain: "dict[Name, Cost]" = {}
+    chain: "dict[Source, Cost]" = {}
 
 
 def of_form(kind: type[BaseModel]) -> AfterValidator:
@@ -79,7 +82,7 @@ class Origin(Strict):
 class FineTune(Strict):
     """What a checkpoint was fine-tuned from, and on what."""
 
-    start: str = Field(pattern=r"^[\w./@-]+$", max_length=200)
+    start: Source
     revision: str = Field(pattern=r"^[\w ]*$", max_length=64)
     pictures: int = Field(ge=1)
     classes: tuple[Annotated[str, Field(max_length=60)], ...] = Field(min_length=1, max_length=1000)

@@ -28,6 +28,10 @@ def check_meanflow(recipe: Any) -> None:
         raise ValueError("'times' are those of 'intervals' \"sorted\"; others have their own")
     if recipe.loss != "l2":
         raise ValueError("meanflow's 'loss' is \"l2\"")
+    if options.dropped == "guided" and recipe.teacher:
+        raise ValueError(
+            "'dropped' \"guided\" is for networks that guide themselves, without a teacher"
+        )
     if options.guides and recipe.net.guidance:
         raise ValueError("a fixed 'omega' or 'kappa' and the weight as an input exclude each other")
 
@@ -43,8 +47,10 @@ def check_times(recipe: Any) -> None:
         raise ValueError("these 'times' take no 'share_start'")
     if recipe.times in RESAMPLERS and recipe.eps:
         raise ValueError("these 'times' take no 'eps'")
-    if "lpips" in recipe.loss and (recipe.times != "t0" or recipe.eps):
-        raise ValueError("a perceptual loss looks at x_0 + v: it needs 'times' \"t0\", 'eps' 0")
+    if "lpips" in recipe.loss and (recipe.times != "t0" or recipe.eps or recipe.sigma_min):
+        raise ValueError(
+            "a perceptual loss looks at x_0 + v: it needs 'times' \"t0\", 'eps' and 'sigma_min' 0"
+        )
     if recipe.times != "logit-normal" and (recipe.logit_mean, recipe.logit_std) != (0, 1):
         raise ValueError("'logit_mean' and 'logit_std' are those of 'times' \"logit-normal\"")
 

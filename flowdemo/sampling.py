@@ -210,6 +210,8 @@ def is_image(model: Model) -> bool:
 
 def parse_label(text: str, classes: tuple[str, ...]) -> LabelChoice:
     """A class by name or number, several as "1,2,3", "all", or None for "any"."""
+    if text in classes:
+        return classes.index(text)
     if text in (ALL, "any"):
         return None if text == "any" else text
     labels = []

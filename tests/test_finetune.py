@@ -10,11 +10,14 @@ from flowdemo import checkpoints
 from flowdemo.cards import card
 from flowdemo.checkpoints import load_folder, save
 from flowdemo.cli import main
+from flowdemo.data.classes import class_name
 from flowdemo.exports import image_grid
-from flowdemo.sampling import sample
+from flowdemo.nets import build_net
+from flowdemo.sampling import parse_label, sample
 from flowdemo.training import finetune as tuning
+from flowdemo.training.bundled import read_recipe
 from flowdemo.training.finetune import FROZEN, LABELS, Rehearsal, Snapshot, Tuned, Wish, finetune
-from flowdemo.training.rehearsal import Lesson, rows_of
+from flowdemo.training.rehearsal import Lesson, each, rows_of
 from flowdemo.training.trainer import Progress
 from tests.conftest import make_model
 
@@ -92,7 +95,7 @@ def test_the_old_half_of_a_batch_asks_for_the_answers_of_the_start(method):
 
 
 def make_noisy(origin):
-    net = tuning.build_net(origin.config.net, origin.config.shape, 10)
+    net = build_net(origin.config.net, origin.config.shape, 10)
     net.load_state_dict(
         {k: v + 0.05 * torch.randn_like(v) for k, v in origin.net.state_dict().items()}
     )
@@ -187,3 +190,51 @@ def test_classes_that_were_added_are_kept_apart_from_those_of_the_data(tmp_path)
     config.write_text(json.dumps(content))
     with pytest.raises(ValueError, match="another shape or other classes"):
         load_folder(tmp_path / "mine")
+
+
+def test_what_was_had_from_the_hub_can_be_tuned_saved_and_loaded(tmp_path):
+    origin = model()
+    cost = {"images_seen": 5, "hours": 0.1, "machine": "x"}
+    config = origin.config.model_copy(update={"name": "Somebody/digits", "training": cost})
+    made = tuned(replace(origin, config=config)).model
+    save(made, tmp_path / "mine")
+    again = load_folder(tmp_path / "mine").config
+    assert list(again.training["chain"]) == ["Somebody/digits"] == [again.finetune.start]
+
+
+def test_a_class_is_found_by_its_name_whatever_that_is():
+    classes = ("0", "cross, small", "3")
+    assert parse_label("cross, small", classes) == 1 and parse_label("3", classes) == 2
+    for name in ("all", "any"):
+        with pytest.raises(ValueError, match="asks for no class of its own"):
+            class_name(name)
+
+
+def test_a_loss_that_is_not_finite_ends_it_with_what_was_learnt(monkeypatch):
+    """From the third step on; three such steps end the run."""
+    call, count = Lesson.__call__, []
+
+    def broken(self, net, batch):
+        terms = call(self, net, batch)
+        count.append(1)
+        return replace(terms, loss=terms.loss * (1 if len(count) < 3 else float("nan")))
+
+    monkeypatch.setattr(Lesson, "__call__", broken)
+    last = tuned(model(), steps=50)
+    assert last.model.revision == "step 5"
+    assert all(torch.isfinite(p).all() for p in last.model.net.parameters())
+
+
+def test_many_classes_are_rehearsed_by_fewer_samples_each():
+    assert each(40, 10) == 40 and each(40, 100) == 10 and each(40, 5000) == 1
+
+
+def test_what_else_cannot_be_tuned():
+    origin = model()
+    with pytest.raises(ValueError, match="seed must not be negative"):
+        tuned(origin, seed=-1)
+    recipe = read_recipe("mnist-meanflow", ["meanflow.omega=2", "net.guidance=false",
+                                            "guidance=[1,1]", "teacher=null"])  # fmt: skip
+    config = origin.config.model_copy(update={"recipe": recipe})
+    with pytest.raises(ValueError, match="guidance is trained in"):
+        tuned(replace(origin, config=config))

@@ -57,8 +57,8 @@ REFUSED = [
     (FLOW, {"logit_mean": 1.0}, "are those of 'times' \"logit-normal\""),
     (FLOW, {"logit_std": 2.0, "times": "mode"}, "are those of 'times' \"logit-normal\""),
     # perceptual losses
-    (REFLOW, {"loss": "lpips"}, "it needs 'times' \"t0\", 'eps' 0"),
-    (REFLOW, {"loss": "lpips+l2", "times": "t0", "eps": 0.1}, "it needs 'times' \"t0\", 'eps' 0"),
+    (REFLOW, {"loss": "lpips"}, "it needs 'times' \"t0\", 'eps' and"),
+    (REFLOW, {"loss": "lpips+l2", "times": "t0", "eps": 0.1}, "it needs 'times' \"t0\", 'eps' and"),
     # pairs
     (REFLOW, {"pairs": {"count": 1, "solver": "heun"}}, "'heun' needs 'pairs.steps'"),
     (REFLOW, {"pairs": {"count": 1, "steps": 3}}, "'dopri5' chooses its steps"),

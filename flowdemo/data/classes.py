@@ -7,6 +7,7 @@ from typing import Any
 
 SPLITS = {"train", "test", "validation", "valid", "val"}
 MAX_CLASSES, MAX_NAME = 1000, 60
+RESERVED = ("all", "any")
 
 
 def natural(name: str) -> tuple[list[str | int], str]:
@@ -21,6 +22,10 @@ def class_name(label: Any, names: tuple[str, ...] | None = None) -> str:
         name = "".join(c if c.isprintable() else " " for c in label).strip()
         if not 0 < len(name) <= MAX_NAME:
             raise ValueError(f"a class has a name of 1 to {MAX_NAME} characters")
+        if name in RESERVED:
+            raise ValueError(
+                f"a class cannot be called '{name}': that asks for no class of its own"
+            )
         return name
     if label is None:
         raise ValueError("it has no class, or lies beside the folders of the classes")

@@ -44,10 +44,12 @@ class MeanFlow:
         n, o = len(batch.x_1), self.options
         k = round(o.share_interval * n)
         draw = INTERVALS[o.intervals]
-        t, s = intervals(draw, self.times, n, generator, o.share_start, o.share_end)
-        if o.intervals == "sorted":  # the others have a marginal of t of their own
-            t[k:] = self.times(n - k, generator)
-        s[k:] = t[k:]
+        t, s = intervals(draw, self.times, k, generator, o.share_start, o.share_end)
+        if o.intervals == "sorted":
+            rest = self.times(n - k, generator)
+        else:  # which have a marginal of t of their own
+            rest, _ = draw(self.times, n - k, generator)
+        t, s = torch.cat([t, rest]), torch.cat([s, rest])
         r = t + (s - t) * torch.rand(n, generator=generator) if o.derivative == SPLIT else None
         r = None if r is None else r.to(batch.x_1)
         return replace(batch, t=t.to(batch.x_1), s=s.to(batch.x_1), r=r, spans=k)

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from flowdemo.config import FineTune, ModelConfig
 from flowdemo.data.classes import check_classes
@@ -14,17 +15,16 @@ from flowdemo.methods import Loss
 from flowdemo.methods.flow_matching import FlowMatching
 from flowdemo.methods.meanflow import MeanFlow
 from flowdemo.model import Model
-from flowdemo.nets import build_net
 from flowdemo.options import MeanFlowOptions, Schedule
 from flowdemo.paths import PATHS
 from flowdemo.sizes import OwnConfig
-from flowdemo.times import TIMES
+from flowdemo.times import TIMES, after
+from flowdemo.training.growth import LABELS, grown, keep_rows
 from flowdemo.training.rehearsal import Lesson, accuracy, rehearsed
 from flowdemo.training.run import machine
 from flowdemo.training.sources import chain
-from flowdemo.training.trainer import Progress, State, optimise, start
+from flowdemo.training.trainer import Diverged, Progress, State, optimise, start
 
-LABELS = "conditioning.label.weight"
 FROZEN: dict[str, Callable[[str], bool]] = {  # what stays as it is -> whether a weight is trained
     "nothing": lambda name: True,
     "all but the conditioning": lambda name: "condition" in name or "modulator" in name,
@@ -89,12 +89,13 @@ def finetune(
     """Trains `origin` on pictures (n, c, h, w) in [0, 1] of these classes; the last is a `Tuned`.
 
     Classes that it does not know become new ones. Every second or so there is a `Snapshot`. When it
-    is not `wanted` any more, or the seconds are over, it ends with the average of what it has.
+    is not `wanted` any more, the seconds are over, or the loss stays without a finite value, it ends
+    with the average of what it has.
     ValueError says what cannot be trained.
     """
     check(wish, origin, pictures, labels)
     config = tuned_config(wish, origin, pictures, labels)
-    old = []
+    began, due, old = time.perf_counter(), 0.0, []
     for part in rehearsed(origin):
         old.append(part)
         yield Rehearsal(len(old), origin.empty)
@@ -106,40 +107,50 @@ def finetune(
         origin, loss_of(config), pictures, label, x_old, labels_old,
         len(config.classes), BATCH, wish.augment,
     )  # fmt: skip
-    began, due = time.perf_counter(), 0.0
-    for progress in optimise(schedule_of(wish), state, lesson.draw, lesson):
-        yield progress
-        passed = time.perf_counter() - began
-        if passed > due:
-            due = passed + EVERY
-            yield Snapshot(progress, so_far(config, state, origin))
-        if not wanted() or (wish.seconds is not None and passed > wish.seconds):
-            break
+    with suppress(Diverged):  # the weights are those before
+        for progress in optimise(schedule_of(wish), state, lesson.draw, lesson):
+            yield progress
+            passed = time.perf_counter() - began
+            if passed > due:
+                due = passed + EVERY
+                yield Snapshot(progress, so_far(config, state, origin))
+            if not wanted() or (wish.seconds is not None and passed > wish.seconds):
+                break
     model = so_far(config, state, origin)
     yield Tuned(model, before, accuracy(model, origin.empty))
 
 
 def check(wish: Wish, origin: Model, pictures: Tensor, labels: list[str]) -> None:
     """ValueError, in one line, for what cannot be trained."""
+    check_origin(origin)
+    own = origin.config
+    if not len(pictures) or len(pictures) != len(labels):
+        raise ValueError("add at least one picture, and say of which class each is")
+    if pictures.shape[1:] != own.sample_shape:
+        raise ValueError(f"{origin.name} takes pictures of shape {own.sample_shape}")
+    if not 1 <= wish.steps <= MAX_STEPS:
+        raise ValueError(f"steps must lie in [1, {MAX_STEPS}], not {wish.steps}")
+    if not 0 < wish.learning_rate <= 0.01:
+        raise ValueError(f"the learning rate must lie in (0, 0.01], not {wish.learning_rate:g}")
+    if not 0 <= wish.seed < 2**63:
+        raise ValueError(f"the seed must not be negative, not {wish.seed}")
+    if wish.frozen not in FROZEN:
+        raise ValueError(f"frozen must be one of {', '.join(FROZEN)}, not '{wish.frozen}'")
+    check_classes(tuple(dict.fromkeys([*own.classes, *labels])))
+
+
+def check_origin(origin: Model) -> None:
+    """ValueError for a checkpoint that cannot be fine-tuned."""
     own = origin.config
     if own.method not in METHODS_HERE or own.trained_times is not None:
         raise ValueError(
             f"{origin.name} cannot be fine-tuned: choose a flow-matching or MeanFlow checkpoint; "
             "reflow learns from the pairs of a flow, not from pictures"
         )
-    if not isinstance(own.net, OwnConfig) or len(own.shape) != 3 or own.decoder:
+    if not isinstance(own.net, OwnConfig) or len(own.shape) != 3 or own.decoder or own.crop:
         raise ValueError(f"{origin.name} cannot be fine-tuned here: it is no image network of ours")
-    if not len(pictures) or len(pictures) != len(labels):
-        raise ValueError("add at least one picture, and say of which class each is")
-    if pictures.shape[1:] != own.sample_shape or own.crop:
-        raise ValueError(f"{origin.name} takes pictures of shape {own.sample_shape}")
-    if not 1 <= wish.steps <= MAX_STEPS:
-        raise ValueError(f"steps must lie in [1, {MAX_STEPS}], not {wish.steps}")
-    if not 0 < wish.learning_rate <= 0.01:
-        raise ValueError(f"the learning rate must lie in (0, 0.01], not {wish.learning_rate:g}")
-    if wish.frozen not in FROZEN:
-        raise ValueError(f"frozen must be one of {', '.join(FROZEN)}, not '{wish.frozen}'")
-    check_classes(tuple(dict.fromkeys([*own.classes, *labels])))
+    if own.recipe and own.recipe.meanflow and own.recipe.meanflow.guides:
+        raise ValueError(f"{origin.name} cannot be fine-tuned: its guidance is trained in")
 
 
 def schedule_of(wish: Wish) -> Schedule:
@@ -154,7 +165,7 @@ def loss_of(config: ModelConfig) -> Loss:
     """The method's loss with what suits few pictures: many intervals that one-step sampling uses."""
     options = MeanFlowOptions(share_interval=0.5, share_start=0.35, share_end=0.6, power=0.5)
     path = PATHS[config.path](config.sigma_min)
-    times = TIMES["logit-normal-uniform"]
+    times = after(config.eps, TIMES["logit-normal-uniform"])
     if config.method == "meanflow":
         return MeanFlow(path, times, options, empty=len(config.classes))
     return FlowMatching(path, times, power=0.5)
@@ -168,28 +179,6 @@ def prepared(wish: Wish, origin: Model, config: ModelConfig, label: Tensor) -> S
         weight.requires_grad_(FROZEN[wish.frozen](name))
     keep_rows(state.net, label)
     return state
-
-
-def grown(origin: Model, config: ModelConfig) -> nn.Module:
-    """The origin's network with a row for each new class before that of the empty label.
-
-    A new row starts as the empty one: the new class as any.
-    """
-    weights, known = dict(origin.net.state_dict()), origin.empty
-    table = weights[LABELS]
-    added = table[-1:].expand(len(config.classes) - known, -1)
-    weights[LABELS] = torch.cat([table[:known], added, table[known:]])
-    net = build_net(config.net, config.shape, len(config.classes))
-    net.load_state_dict(weights)
-    return net
-
-
-def keep_rows(net: nn.Module, trained: Tensor) -> None:
-    """Lets no gradient at the rows of the label table that have no new picture."""
-    table = dict(net.named_parameters())[LABELS]
-    kept = torch.zeros(len(table), 1)
-    kept[trained.unique()] = 1
-    table.register_hook(lambda gradient: gradient * kept.to(gradient))
 
 
 def tuned_config(wish: Wish, origin: Model, pictures: Tensor, labels: list[str]) -> ModelConfig:
@@ -217,4 +206,5 @@ def so_far(config: ModelConfig, state: State, origin: Model) -> Model:
         "chain": chain([origin]),
     }
     net = deepcopy(state.ema).requires_grad_(False).eval()
-    return Model(config.model_copy(update={"training": cost}), net, f"step {state.step}")
+    told = ModelConfig.model_validate(config.model_dump() | {"training": cost})
+    return Model(told, net, f"step {state.step}")

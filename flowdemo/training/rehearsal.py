@@ -15,6 +15,7 @@ from flowdemo.model import Model
 from flowdemo.sampling import sample
 
 REHEARSED, CHECKED, SEED = 40, 30, 31_000_000  # samples a class: rehearsed, judged; their noise
+MOST = 1000  # samples of all classes together
 FEW = 8  # Euler steps that are enough for either
 DROPPED = 0.1  # of the rehearsed rows lose their label
 
@@ -96,9 +97,15 @@ def rows_of(batch: Batch, rows: slice) -> Batch:
 
 def rehearsed(origin: Model) -> Iterator[tuple[Tensor, Tensor]]:
     """Samples of one class after the other, normalised, with their labels."""
+    n = each(REHEARSED, origin.empty)
     for label in range(origin.empty):
-        made = drawn(origin, REHEARSED, label, SEED + label)
-        yield origin.normalise(made), torch.full((REHEARSED,), label)
+        made = drawn(origin, n, label, SEED + label)
+        yield origin.normalise(made), torch.full((n,), label)
+
+
+def each(usual: int, classes: int) -> int:
+    """Samples a class: fewer where there are many classes."""
+    return max(1, min(usual, MOST // classes))
 
 
 def drawn(model: Model, n: int, label: int, seed: int) -> Tensor:
@@ -117,7 +124,8 @@ def accuracy(model: Model, classes: int) -> float | None:
     referee = judge(model.config.data)
     if referee is None:
         return None
-    labels = torch.arange(classes).repeat_interleave(CHECKED)
-    made = [drawn(model, CHECKED, label, SEED + 1000 + label) for label in range(classes)]
+    known, n = min(classes, len(referee.net.head.bias)), each(CHECKED, classes)
+    labels = torch.arange(known).repeat_interleave(n)
+    made = [drawn(model, n, label, SEED + 1000 + label) for label in range(known)]
     right = referee.right(torch.cat(made), labels)
     return None if right is None else right.double().mean().item()

@@ -116,7 +116,7 @@ def begin(recipe: Recipe, folder: Path, resume: bool, crew: Crew) -> Run:
     check_teacher(recipe, teacher)
     sources = [model for model in (teacher, origin) if model]
     run = Run(recipe, folder, crew, prepare(recipe, origin, device), teacher, sources)
-    if run.work.exists() and not resume:
+    if (run.work / "recipe.json").exists() and not resume:
         raise ValueError(f"{folder} has a started run; add --resume, or remove {run.work}")
     crew.wait()  # until all have looked
     run.model()  # a recipe that gives no valid model fails now, not at the end
@@ -169,10 +169,17 @@ def finished(recipe: Recipe, state: State, sources: list[Model]) -> Model:
         eps=recipe.eps,
         guidance=recipe.guidance,
         defaults=defaults_of(recipe),
-        recipe=recipe,
+        recipe=public(recipe),
         training=cost | {"chain": chain(sources)},
     )
     return Model(config, state.ema)
+
+
+def public(recipe: Recipe) -> Recipe:
+    """The recipe as others may read it: without the folders of this machine."""
+    if recipe.source is None or not Path(recipe.source).exists():
+        return recipe
+    return recipe.model_copy(update={"source": Path(recipe.source).name})
 
 
 def defaults_of(recipe: Recipe) -> Defaults:

@@ -1,5 +1,6 @@
 """The checkpoints that a run builds on: a teacher, a start, and what they cost."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from flowdemo.model import Model
 from flowdemo.nets.embed import NEW_INPUTS
 from flowdemo.recipe import Recipe
 from flowdemo.training.bundled import recipe_names
-from flowdemo.training.sets import dataset_of
+from flowdemo.training.sets import dataset_of, pictures
 
 
 def source(name: str | None, device: torch.device) -> Model | None:
@@ -68,10 +69,19 @@ def makes_its_steps(recipe: Recipe, teacher: Model) -> bool:
 def same_run(recipe: Recipe, sources: list[Model], file: Path) -> None:
     """Keeps recipe and the hashes of its sources beside the run; ValueError if they changed."""
     content = recipe.model_dump() | {"sources": {model.name: model.revision for model in sources}}
+    if recipe.source:
+        own = pictures(recipe.source, recipe.shape)
+        parts = (
+            own.images.numpy().tobytes(),
+            own.labels.numpy().tobytes(),
+            repr(own.classes).encode(),
+        )
+        content["pictures"] = hashlib.sha256(b"".join(parts)).hexdigest()
     text = json.dumps(content, indent=1)
     if file.is_file() and file.read_text() != text:
         raise ValueError(
-            f"the run was started with another recipe or teacher: see {file}, or remove its folder"
+            "the run was started with another recipe or teacher, or other pictures: see "
+            f"{file}, or remove its folder"
         )
     write_file(file, lambda path: path.write_text(text))
 
