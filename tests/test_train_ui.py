@@ -38,7 +38,7 @@ from flowdemo.ui import (
 from flowdemo.ui.controls import properties
 from flowdemo.ui.generate import default_choice
 from flowdemo.ui.lab_desk import Desk
-from flowdemo.ui.models import by_data, label_of
+from flowdemo.ui.models import by_data, label_of, operations_of
 from flowdemo.ui.train import run
 from flowdemo.ui.train_events import add_drawing, add_files, add_place, press, shown
 from flowdemo.ui.train_live import Clock, Curve
@@ -303,6 +303,22 @@ def test_strangers_train_only_where_that_is_allowed(tiny, public, monkeypatch):
         list(press(Switch(), basket, "tiny", "mine", 601, *VALUES[2:]))
     assert train.allowed(Wish("a", steps=600)).seconds == 180
     assert train.allowed(Wish("a", seconds=30)).seconds == 30
+
+
+def test_strangers_train_only_networks_about_as_cheap_as_the_shipped_ones(
+    tiny, public, monkeypatch
+):
+    shipped = train.start_of("mnist-meanflow")
+    assert operations_of(shipped) * 2.5 < train.COSTLIEST
+    monkeypatch.setattr(train, "COSTLIEST", operations_of(load("tiny")) - 1)
+    with pytest.raises(ValueError, match="tiny is too large to be trained on this public page"):
+        list(run(WISH, "tiny", basket_of(1)))
+    monkeypatch.setattr(train, "COSTLIEST", 10**12)
+    monkeypatch.setattr("flowdemo.model.LARGE", 10)
+    with pytest.raises(ValueError, match="too large"):
+        train.start_of("tiny")
+    monkeypatch.setenv("FLOWDEMO_PUBLIC", "0")
+    assert train.start_of("tiny").config.name == "tiny"
 
 
 @pytest.mark.parametrize("allow", ["0", "1"])

@@ -17,7 +17,7 @@ from flowdemo.sizes import OwnConfig
 from flowdemo.training.finetune import METHODS_HERE, Rehearsal, Snapshot, Tuned, Wish, finetune
 from flowdemo.training.trainer import Progress
 from flowdemo.ui import own
-from flowdemo.ui.models import configs, label_of, load
+from flowdemo.ui.models import CHEAP, configs, label_of, load, operations_of
 from flowdemo.ui.strips import strips
 from flowdemo.ui.train_live import Clock, Curve
 from flowdemo.ui.train_pictures import Basket
@@ -26,6 +26,7 @@ from flowdemo.ui.work import Stopped, yielding
 Wanted = Callable[[], bool]
 COLUMNS, SIDE, NEW, OLD = 8, 84, 4, 3  # of the samples that are drawn meanwhile
 SEED, STEPS = 9_000, 12
+COSTLIEST = 3 * CHEAP  # operations of a network that strangers may train
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,17 @@ def allowed(wish: Wish) -> Wish:
     return replace(wish, seconds=min(wish.seconds or seconds, seconds))
 
 
+def start_of(name: str) -> Model:
+    """The checkpoint that is to learn; ValueError if its steps cost more than this app allows."""
+    model = load(name)
+    if settings.is_public() and (model.is_large or operations_of(model) > COSTLIEST):
+        raise ValueError(
+            f"{name} is too large to be trained on this public page: choose a smaller checkpoint, "
+            "or run FlowDemo yourself"
+        )
+    return model
+
+
 def run(wish: Wish, model: str, basket: Basket, wanted: Wanted = lambda: True) -> Iterator[View]:
     """A run, shown while it goes on; its last view names the checkpoint that was saved.
 
@@ -88,7 +100,7 @@ def run(wish: Wish, model: str, basket: Basket, wanted: Wanted = lambda: True) -
     wish = allowed(wish)
     if not wanted():
         raise Stopped
-    origin = load(model)
+    origin = start_of(model)
     basket.suit(origin.config)
     pictures, labels = basket.lesson()
     curve, latest, clock = Curve(), None, Clock()

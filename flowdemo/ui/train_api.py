@@ -10,7 +10,7 @@ from flowdemo.training.finetune import Wish
 from flowdemo.ui import train_events
 from flowdemo.ui.api import have
 from flowdemo.ui.events import TRAIN
-from flowdemo.ui.train import allowed, fresh_name, run
+from flowdemo.ui.train import allowed, fresh_name, run, start_of
 from flowdemo.ui.train_open import zipped
 from flowdemo.ui.train_pictures import Basket
 from flowdemo.ui.work import fresh_folder, spoken
@@ -59,6 +59,7 @@ def finetune(
         config, basket = train_events.config_of(model), Basket()
         values = (name or fresh_name(model), steps, learning_rate, frozen, seed, 0)
         wish = allowed(train_events.wish_of(values))
+        start_of(model)  # refused before anything is read
         basket.suit(config)
         if files:
             basket.upload([Path(file) for file in files], class_name)
