@@ -51,7 +51,7 @@ def namespace() -> str | None:
 
 def max_pictures(shape: tuple[int, ...]) -> int:
     """Pictures of that shape that training may hold in memory, a byte a value."""
-    most, most_bytes = (2_000, 400_000_000) if is_public() else (200_000, 8_000_000_000)
+    most, most_bytes = (2_000, 50_000_000) if is_public() else (200_000, 8_000_000_000)
     return min(most, most_bytes // math.prod(shape))
 
 

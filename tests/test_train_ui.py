@@ -1,8 +1,10 @@
 """The Train tab behind its page: pictures as the network sees them, runs, and whose the result is."""
 
 import base64
+import inspect
 import io
 import json
+import math
 import os
 import zipfile
 from dataclasses import replace
@@ -17,7 +19,7 @@ from gradio.context import LocalContext
 from gradio_client import Client, handle_file
 from PIL import Image, ImageDraw
 
-from flowdemo import checkpoints, visitors
+from flowdemo import checkpoints, settings, visitors
 from flowdemo.checkpoints import load, read_config, save
 from flowdemo.compare import Spec, compare, resolve
 from flowdemo.data.drawn import to_digit
@@ -30,6 +32,7 @@ from flowdemo.ui import (
     shelf,
     text,
     train,
+    train_api,
     train_events,
     train_live,
     train_open,
@@ -147,6 +150,19 @@ def test_a_picture_that_is_ready_stays_as_it_is(tiny, tmp_path):
     basket = Basket()
     add_files(basket, "tiny", "noise", [str(tmp_path / "a.png")])
     assert torch.equal(basket.parts[0].images[0, 0], pixels)
+
+
+@pytest.mark.parametrize("changed", [("mnist", (3, 32, 32)), ("fashion-mnist", (1, 28, 28))])
+def test_pictures_read_for_another_network_are_not_added(tiny, tmp_path, changed):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(png(drawn()))
+    basket = Basket("mnist")
+    states = basket.read(str(tmp_path / "photos"), "star", 10)
+    assert next(states) == 0
+    basket.data, basket.shape = changed  # what `suit` does for a checkpoint that is chosen now
+    with pytest.raises(ValueError, match="another checkpoint was chosen meanwhile"):
+        next(states)
+    assert len(basket) == 0
 
 
 def test_what_was_added_can_be_taken_away_again(tiny, tmp_path):
@@ -346,6 +362,12 @@ def test_strangers_bring_little_and_read_no_files_of_this_machine(
         add_drawing(basket, "tiny", "cross", pad())
 
 
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 64, 64), (3, 256, 256)])
+def test_what_strangers_gather_takes_little_memory(public, shape):
+    most = settings.max_pictures(shape)
+    assert 250 <= most <= 2000 and most * math.prod(shape) <= 50_000_000
+
+
 def test_a_strangers_result_is_that_strangers_alone(tiny, public):
     ann, bob = Visitor("ann"), Visitor("bob")
     before = set(checkpoints.folders())
@@ -405,6 +427,13 @@ def test_finetune_over_http_returns_a_checkpoint_and_numbers(server, tiny, tmp_p
     assert load_folder_classes(tmp_path / "out" / "over-http") == (*"0123456789", "cross")
     _, made = client.predict(model="over-http", n=2, label="cross", api_name="/generate")
     assert made["model"] == "over-http"
+
+
+def test_the_endpoint_begins_with_what_a_wish_is_by_itself():
+    begins = {k: p.default for k, p in inspect.signature(train_api.finetune).parameters.items()}
+    own = Wish("x")
+    for key in ("steps", "learning_rate", "frozen", "seed"):
+        assert begins[key] == getattr(own, key)
 
 
 def load_folder_classes(folder):

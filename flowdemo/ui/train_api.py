@@ -43,10 +43,10 @@ def finetune(
     data: str = "",
     class_name: str = "",
     name: str = "",
-    steps: int = 300,
-    learning_rate: float = 5e-4,
-    frozen: str = "nothing",
-    seed: int = 0,
+    steps: int = Wish.steps,
+    learning_rate: float = Wish.learning_rate,
+    frozen: str = Wish.frozen,
+    seed: int = Wish.seed,
 ) -> tuple[str, dict[str, Any]]:
     """Fine-tunes a checkpoint on uploaded pictures of `class_name`, on zip files of folders of
     classes, or on `data`, a data set by name or OWNER/NAME of the Hub.

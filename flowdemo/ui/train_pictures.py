@@ -29,7 +29,7 @@ class Basket:
     def suit(self, config: ModelConfig) -> int:
         """Empties itself for a network that sees pictures otherwise; how many were dropped."""
         kind, dropped = (config.data, config.sample_shape), 0
-        if kind != (self.data, self.shape):
+        if kind != self.kind:
             dropped, self.parts = len(self), []
             self.data, self.shape = kind
         return dropped
@@ -37,8 +37,15 @@ class Basket:
     def __len__(self) -> int:
         return sum(len(part.images) for part in self.parts)
 
-    def add(self, part: Pictures) -> Pictures:
-        """One more addition; ValueError if they get too many."""
+    @property
+    def kind(self) -> tuple[str, Shape]:
+        """What the network sees: the kind of data, and its shape."""
+        return self.data, self.shape
+
+    def add(self, part: Pictures, kind: tuple[str, Shape]) -> Pictures:
+        """One more addition, prepared for that kind; ValueError if they get too many."""
+        if kind != self.kind:
+            raise ValueError("another checkpoint was chosen meanwhile: add these pictures again")
         most = settings.max_pictures(self.shape)
         if len(self) + len(part.images) > most:
             raise ValueError(
@@ -49,10 +56,9 @@ class Basket:
 
     def draw(self, drawing: bytes, name: str) -> Pictures:
         """Adds one drawing, an encoded picture; ValueError if nothing is drawn."""
-        prepare = fit_for(self.data, self.shape)
-        return self.add(
-            from_files([("drawing", drawing)], class_name(name), self.shape, prepare=prepare)
-        )
+        kind, prepare = self.kind, fit_for(self.data, self.shape)
+        files = [("drawing", drawing)]
+        return self.add(from_files(files, class_name(name), kind[1], prepare=prepare), kind)
 
     def upload(self, files: list[Path], name: str) -> Pictures:
         """Adds pictures, all of one class, and zip files, whose folders are the classes."""
@@ -60,21 +66,22 @@ class Basket:
         single = [file for file in files if file not in zips]
         if not files:
             raise ValueError("choose pictures or a zip file of them first")
-        prepare, parts = prepare_for(self.data, self.shape), []
+        kind, parts = self.kind, []
+        prepare = prepare_for(*kind)
         if single:
-            parts.append(from_files(single, class_name(name), self.shape, prepare=prepare))
+            parts.append(from_files(single, class_name(name), kind[1], prepare=prepare))
         for file in zips:
-            *_, part = reading(file, self.shape, prepare=prepare)
+            *_, part = reading(file, kind[1], prepare=prepare)
             parts.append(named(part, file.stem, name))
-        return self.add(joined(parts))
+        return self.add(joined(parts), kind)
 
     def read(self, where: str, name: str, most: int) -> Iterator[int | Pictures]:
         """Adds a data set or folder, with signs of life; one without classes is of that `name`."""
         where = str(Path(where).expanduser()) if where.startswith("~") else where
-        prepare = prepare_for(self.data, self.shape)
-        for state in reading(where, self.shape, prepare=prepare, max_pictures=most):
+        kind, prepare = self.kind, prepare_for(self.data, self.shape)
+        for state in reading(where, kind[1], prepare=prepare, max_pictures=most):
             if not isinstance(state, int):
-                state = self.add(named(state, Path(where).name, name))
+                state = self.add(named(state, Path(where).name, name), kind)
             yield state
 
     def undo(self) -> None:
