@@ -55,6 +55,16 @@ def max_pictures(shape: tuple[int, ...]) -> int:
     return min(most, most_bytes // math.prod(shape))
 
 
+def max_picture_pixels() -> int:
+    """Pixels of one picture as it is decoded, a large JPEG at a smaller scale."""
+    return 4_000_000 if is_public() else 50_000_000
+
+
+def max_reading() -> float:
+    """Seconds that reading the pictures of one addition may take."""
+    return 20.0 if is_public() else math.inf
+
+
 def may_train() -> bool:
     """Whether networks may be trained on pictures here: not by strangers, unless
     FLOWDEMO_ALLOW_TRAINING=1."""

@@ -88,7 +88,7 @@ def test_a_set_of_the_hub_is_streamed_undecoded(library):
     assert pictures.classes == ("even", "odd") and pictures.labels.tolist() == [1, 0, 1]
     (args, options) = library.calls[0]
     assert args == ("owner/name", "small")
-    assert options == {"split": "test", "streaming": True, "token": None}
+    assert options == {"split": "test", "streaming": True}
     assert library.given.done == [("cast", "image", False), ("shuffle", 0)]
     assert len(read_pictures("owner/name", GREY, max_pictures=2).images) == 2
 
@@ -103,18 +103,21 @@ def test_a_set_without_names_or_labels(library):
         read_pictures("owner/name", GREY)
 
 
-def test_strangers_do_not_read_with_the_token_of_the_page(library, monkeypatch):
-    monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
+def test_strangers_read_no_data_sets_of_strangers(library, monkeypatch):
     library.content = (rows(1), features())
-    read_pictures("owner/name", GREY)
-    assert library.calls[0][1]["token"] is False
+    assert len(read_pictures("owner/name", GREY).images) == 1
+    monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
+    for where in ("owner/name", "owner/name:config"):
+        with pytest.raises(ValueError, match=r"here only mnist, .* are read: upload pictures"):
+            read_pictures(where, GREY)
+    assert len(library.calls) == 1
 
 
 def test_only_files_of_the_same_repository_are_opened(library, monkeypatch, tmp_path):
     (tmp_path / "secret.png").write_bytes(encoded(7))
     asked = []
 
-    def opener(path, mode, hf):
+    def opener(path, mode):
         asked.append(path)
         return io.BytesIO(encoded(5))
 
@@ -169,7 +172,9 @@ def test_what_is_no_name_is_not_asked_for(library, where, monkeypatch, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["mnist", "ylecun/mnist"])
-def test_known_sets_need_no_library(name, monkeypatch, tmp_path):
+@pytest.mark.parametrize("public", ["0", "1"])
+def test_known_sets_need_no_library(name, public, monkeypatch, tmp_path):
+    monkeypatch.setenv("FLOWDEMO_PUBLIC", public)
     monkeypatch.setitem(sys.modules, "datasets", None)
     monkeypatch.setenv("FLOWDEMO_DATA", str(tmp_path))
     (tmp_path / "mnist").mkdir()

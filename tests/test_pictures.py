@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import os
 import zipfile
 from pathlib import Path
@@ -13,7 +14,9 @@ import torch
 from PIL import Image
 from pyarrow import parquet
 
+from flowdemo import settings
 from flowdemo.data import fit as fit_module
+from flowdemo.data import pictures as pictures_module
 from flowdemo.data.classes import MAX_CLASSES, in_order
 from flowdemo.data.fit import fit_for
 from flowdemo.data.pictures import KINDS, Pictures, from_files, joined, read_pictures, reading
@@ -331,14 +334,52 @@ def test_strangers_read_no_files_of_this_machine(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert read_pictures("own/set", GREY).classes == ("set",)
     monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
-    for path in ("own/set", str(tmp_path), "own", os.curdir):
-        with pytest.raises(ValueError, match="files of this machine are not read"):
+    said = set()
+    for path in ("own/set", str(tmp_path), "own", os.curdir, "own/none", "/none", "none", "a\0b"):
+        with pytest.raises(ValueError, match=r"here only mnist, .* are read") as caught:
             read_pictures(path, GREY)
+        said.add(str(caught.value))
+    assert len(said) == 1  # nobody learns what there is
     assert len(read_pictures(tmp_path / "own", GREY).images) == 1  # where an upload lies
     with pytest.raises(ValueError, match="parquet files are not read"):
         read_pictures(tmp_path / "t.parquet", GREY)
     with pytest.raises(ValueError, match="2001 files are too many: 2000"):
         from_files([("a.png", b"")] * 2001, "a", GREY)
+
+
+def test_strangers_bring_pictures_of_few_pixels_or_photos_that_decode_small(monkeypatch):
+    large, photo = encoded(3, size=(2100, 2000)), encoded(3, "jpeg", (4000, 3000))
+    for content in (large, photo):
+        assert len(from_files([("a", content)], "a", GREY).images) == 1
+    monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
+    with pytest.raises(ValueError, match="a: 2100 x 2000 pixels are too many"):
+        from_files([("a", large)], "a", GREY)
+    assert len(from_files([("a", photo)], "a", GREY).images) == 1
+    pixels = Image.fromarray(np.zeros((2000, 2100), np.uint8))  # of an array, not of a file
+    with pytest.raises(ValueError, match="2100 x 2000 pixels are too many"):
+        fit_module.fit(pixels, GREY)
+
+
+def test_reading_ends_when_its_time_is_over(tmp_path, monkeypatch):
+    assert settings.max_reading() == math.inf
+    monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
+    assert settings.max_reading() == 20
+    now = [0.0]
+    monkeypatch.setattr(pictures_module.time, "monotonic", lambda: now[0])
+
+    def slow(picture):
+        now[0] += 6
+        return torch.zeros(GREY).byte()
+
+    files = {f"a/{k}.png": encoded(k) for k in range(5)}
+    single = list(files.items())
+    assert len(from_files(single[:4], "a", GREY, prepare=slow).images) == 4
+    with pytest.raises(ValueError, match="too long after 4 pictures: give fewer"):
+        from_files(single, "a", GREY, prepare=slow)
+    with pytest.raises(ValueError, match="too long after 4 pictures"):
+        read_pictures(packed(tmp_path / "a.zip", files), GREY, prepare=slow)
+    *_, last = reading(tmp_path / "a.zip", GREY, prepare=slow, until=now[0] + 100)
+    assert len(last.images) == 5
 
 
 def test_reading_tells_how_far_it_is(tmp_path):

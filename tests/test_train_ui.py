@@ -152,6 +152,20 @@ def test_a_picture_that_is_ready_stays_as_it_is(tiny, tmp_path):
     assert torch.equal(basket.parts[0].images[0, 0], pixels)
 
 
+def test_all_files_of_an_upload_share_the_time_for_reading(tiny, tmp_path, monkeypatch):
+    files = [zip_of(tmp_path / f"{k}.zip", ["a.png"]) for k in range(3)]
+    begun = []
+
+    def counted():
+        begun.append(1)
+        return math.inf
+
+    monkeypatch.setattr("flowdemo.data.pictures.deadline", counted)
+    monkeypatch.setattr("flowdemo.ui.train_pictures.deadline", counted)
+    Basket().upload(files, "x")
+    assert begun == [1]
+
+
 @pytest.mark.parametrize("changed", [("mnist", (3, 32, 32)), ("fashion-mnist", (1, 28, 28))])
 def test_pictures_read_for_another_network_are_not_added(tiny, tmp_path, changed):
     (tmp_path / "photos").mkdir()
@@ -347,6 +361,9 @@ def test_the_tab_of_a_public_page_says_why_nothing_is_trained(tiny, public, monk
         train_tab.build(tab, tabs, gr.State(Desk()), place, place)
     ids = {getattr(block, "elem_id", None) for block in page.blocks.values()}
     assert ("f-refused" in ids, "f-go" in ids) == (allow == "0", allow == "1")
+    lanes = {fn.name: (fn.concurrency_id, fn.concurrency_limit) for fn in page.fns.values()}
+    if allow == "1":
+        assert lanes["add_files"] == lanes["add_place"] == ("pictures", 2)
 
 
 def test_strangers_bring_little_and_read_no_files_of_this_machine(
@@ -354,8 +371,11 @@ def test_strangers_bring_little_and_read_no_files_of_this_machine(
 ):
     (tmp_path / "ring").mkdir()
     (tmp_path / "ring" / "a.png").write_bytes(png(drawn()))
-    with pytest.raises(gr.Error, match="files of this machine are not read here"):
-        list(add_place(Switch(), Basket(), "tiny", "x", str(tmp_path), 5))
+    for path in (str(tmp_path), "/none", "~", "~root", "~nobody-of-that-name"):
+        with pytest.raises(
+            gr.Error, match=r"^'?here only mnist, .* are read: upload pictures instead"
+        ):
+            list(add_place(Switch(), Basket(), "tiny", "x", path, 5))
     monkeypatch.setattr("flowdemo.settings.max_pictures", lambda shape: 2)
     basket = basket_of(2)
     with pytest.raises(gr.Error, match="3 pictures are too many: 2 at most"):

@@ -9,6 +9,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from flowdemo import settings
 from flowdemo.data.drawn import to_digit
 
 MAX_PIXELS, MAX_BYTES = 50_000_000, 64_000_000  # of one picture, decoded and encoded
@@ -27,8 +28,9 @@ def opened(content: bytes) -> Image.Image:
         picture = Image.open(io.BytesIO(content), formats=FORMATS)
     except Image.UnidentifiedImageError:
         raise ValueError(f"no picture of a known kind ({', '.join(FORMATS).lower()})") from None
-    check_pixels(picture)
+    check_pixels(picture, MAX_PIXELS)
     picture.draft(None, (DRAFT, DRAFT))
+    check_pixels(picture, settings.max_picture_pixels())
     return picture
 
 
@@ -62,7 +64,7 @@ def middle(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int, in
 
 def eight_bits(picture: Image.Image) -> Image.Image:
     """The same picture, upright, as L, RGB, or RGBA if anything may be transparent."""
-    check_pixels(picture)
+    check_pixels(picture, min(MAX_PIXELS, settings.max_picture_pixels()))
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I"):  # Pillow's own conversion clips at 255
         levels = np.asarray(picture).astype(np.int64).clip(0, 65535)
@@ -76,9 +78,9 @@ def eight_bits(picture: Image.Image) -> Image.Image:
     return picture.convert("L" if picture.mode == "1" else "RGB")
 
 
-def check_pixels(picture: Image.Image) -> None:
+def check_pixels(picture: Image.Image, most: int) -> None:
     """ValueError if decoding would take too much; only the header has been read so far."""
-    if picture.width * picture.height > MAX_PIXELS:
+    if picture.width * picture.height > most:
         raise ValueError(f"{picture.width} x {picture.height} pixels are too many: make it smaller")
 
 

@@ -11,7 +11,6 @@ import fsspec
 import torch
 from PIL import Image
 
-from flowdemo import settings
 from flowdemo.data import DATASETS
 from flowdemo.data.fit import MAX_BYTES
 from flowdemo.data.images import IMAGE_COLUMNS, LABEL_COLUMNS, column_of, load_images
@@ -54,10 +53,8 @@ def on_hub(where: str, split: str, most: int) -> Source:
     """
     repo, _, config = where.partition(":")
     library = library_or_error(where)
-    # The owner of a public page does not lend strangers what only the owner may read.
-    token = False if settings.is_public() else None
     try:
-        rows = library.load_dataset(repo, config or None, split=split, streaming=True, token=token)
+        rows = library.load_dataset(repo, config or None, split=split, streaming=True)
         features = rows.features or {}
         image = column_of(features, IMAGE_COLUMNS) or first_image(library, features)
         label = column_of(features, LABEL_COLUMNS)
@@ -68,7 +65,7 @@ def on_hub(where: str, split: str, most: int) -> Source:
     except Exception as error:  # the library raises many kinds; each means the same here
         raise ValueError(f"the data set {where} cannot be read: {first_line(error)}") from error
     names = getattr(features[label], "names", None) if label else None
-    read = partial(row_bytes, repo=repo, token=token)
+    read = partial(row_bytes, repo=repo)
     return Source(entries(rows, image, label, where, read), tuple(names) if names else None)
 
 
@@ -103,7 +100,7 @@ def entries(rows: Any, image: str, label: str | None, where: str, read: Any) -> 
         raise ValueError(f"the data set {where} broke off: {first_line(error)}") from error
 
 
-def row_bytes(cell: Any, repo: str, token: bool | None) -> bytes:
+def row_bytes(cell: Any, repo: str) -> bytes:
     """The encoded picture in a cell, or in a file of the same repository that the cell names.
 
     Any other path is refused: `datasets` would open files of this machine and addresses of its network.
@@ -112,7 +109,7 @@ def row_bytes(cell: Any, repo: str, token: bool | None) -> bytes:
     inside = rf"(zip://[^:]*::)?hf://datasets/{re.escape(repo)}@[^:]+"
     if not isinstance(path, str) or not re.fullmatch(inside, path):
         return cell_bytes(cell)
-    with fsspec.open(path, "rb", hf={"token": token}) as stream:
+    with fsspec.open(path, "rb") as stream:
         return stream.read(MAX_BYTES + 1)
 
 

@@ -1,5 +1,6 @@
 """One's own pictures: from wherever they come to what a network trains on."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -47,11 +48,11 @@ def read_pictures(
     """All pictures of a place, cropped and resized to the shape (c, h, w), or as `prepare` does it.
 
     A Path is a folder of image folders, parquet, a .zip of image folders, or an .npz of arrays. A str
-    is a data set by name ("mnist", "owner/name", "owner/name:config"), else a path, but not on a public
-    page. Classes are those that the data names, in its order, else those that were found, sorted,
-    numbers as numbers. `max_pictures` is by default what `settings` allows; more are an error, of a
-    data set by name a random part. ValueError says what to do, also if over the share `max_broken` is
-    broken or nothing is left.
+    is a data set by name ("mnist", "owner/name", "owner/name:config"), else a path; on a public page
+    only one that this package knows. Classes are those that the data names, in its order, else those
+    that were found, sorted, numbers as numbers. `max_pictures` is by default what `settings` allows;
+    more are an error, of a data set by name a random part. ValueError says what to do, also if over
+    the share `max_broken` is broken or nothing is left.
     """
     *_, last = reading(where, shape, split, max_broken, max_pictures, prepare)
     return last
@@ -64,28 +65,35 @@ def reading(
     max_broken: float = 0.1,
     max_pictures: int | None = None,
     prepare: Prepare | None = None,
+    until: float | None = None,
 ) -> Iterator[int | Pictures]:
-    """`read_pictures` with signs of life: how many were looked at so far, at last the pictures."""
+    """`read_pictures` with signs of life: how many were looked at so far, at last the pictures.
+
+    It ends in ValueError at the time `until` of `time.monotonic`, by default `deadline()`.
+    """
+    until = deadline() if until is None else until
     most = settings.max_pictures(shape) if max_pictures is None else max_pictures
     source = source_of(where, split, most)
     check_classes(source.classes or ())
-    yield from collect(source, prepare or partial(fit, shape=shape), max_broken)
+    yield from collect(source, prepare or partial(fit, shape=shape), max_broken, until)
 
 
 def source_of(where: str | Path, split: str, most: int) -> Source:
     """What stands at a place. ValueError if nothing that is understood does."""
+    named = ", ".join(name for name in KNOWN if "/" not in name)
     if isinstance(where, str):
         path = Path(where)
         if where in KNOWN:
             return known(where, split, most)
-        if path.exists() and settings.is_public():
-            raise ValueError("files of this machine are not read here: upload pictures instead")
+        if settings.is_public():
+            # The same words whether or not there is such a file; and a stranger's data set may name
+            # files elsewhere, or unpack to any size.
+            raise ValueError(f"here only {named} are read: upload pictures instead")
         if is_hub_id(where) and not path.exists():
             return on_hub(where, split, most)
         where = path
     if not where.exists():
-        names = ", ".join(name for name in KNOWN if "/" not in name)
-        raise ValueError(f"'{where}' is no file, folder, data set of the Hub, nor one of: {names}")
+        raise ValueError(f"'{where}' is no file, folder, data set of the Hub, nor one of: {named}")
     return KINDS[kind_of(where)](where, split, most)
 
 
@@ -105,6 +113,7 @@ def from_files(
     shape: Shape,
     max_broken: float = 0.1,
     prepare: Prepare | None = None,
+    until: float | None = None,
 ) -> Pictures:
     """Single files, or their names and contents, with the name of the class of each or of all."""
     each = [labels] * len(files) if isinstance(labels, str) else labels
@@ -115,7 +124,8 @@ def from_files(
     for label in each:
         class_name(label)
     source = Source(map(entry_of, files, each))
-    *_, last = collect(source, prepare or partial(fit, shape=shape), max_broken)
+    until = deadline() if until is None else until
+    *_, last = collect(source, prepare or partial(fit, shape=shape), max_broken, until)
     return last
 
 
@@ -125,12 +135,23 @@ def entry_of(file: Path | tuple[str, bytes], label: str) -> Entry:
     return Entry(file[0], label, lambda: file[1])
 
 
-def collect(source: Source, prepare: Prepare, max_broken: float) -> Iterator[int | Pictures]:
+def deadline() -> float:
+    """When reading that begins now must be done, by `time.monotonic`."""
+    return time.monotonic() + settings.max_reading()
+
+
+def collect(
+    source: Source, prepare: Prepare, max_broken: float, until: float
+) -> Iterator[int | Pictures]:
     """Reads a source: how many were looked at, every TICK of them, then the pictures."""
     images, names, broken = [], [], []
     for k, entry in enumerate(source.entries):
         if k % TICK == 0:
             yield k
+        if time.monotonic() > until:
+            raise ValueError(
+                f"reading took too long after {k} pictures: give fewer or smaller ones"
+            )
         try:
             name = class_name(entry.label, source.classes)
             images.append(prepare(as_picture(entry.read())))

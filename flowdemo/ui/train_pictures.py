@@ -1,5 +1,6 @@
 """The pictures that somebody brings to the Train tab, as the network will see them."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from flowdemo import settings
 from flowdemo.config import ModelConfig
 from flowdemo.data.classes import class_name
 from flowdemo.data.fit import fit_for, prepare_for
-from flowdemo.data.pictures import Pictures, from_files, joined, reading
+from flowdemo.data.pictures import Pictures, deadline, from_files, joined, reading
 from flowdemo.ui.strips import strips
 
 SHOWN_CLASSES, SHOWN = 12, 36  # of a class
@@ -67,17 +68,17 @@ class Basket:
         if not files:
             raise ValueError("choose pictures or a zip file of them first")
         kind, parts = self.kind, []
-        prepare = prepare_for(*kind)
+        how = {"prepare": prepare_for(*kind), "until": deadline()}  # all files together
         if single:
-            parts.append(from_files(single, class_name(name), kind[1], prepare=prepare))
+            parts.append(from_files(single, class_name(name), kind[1], **how))
         for file in zips:
-            *_, part = reading(file, kind[1], prepare=prepare)
+            *_, part = reading(file, kind[1], **how)
             parts.append(named(part, file.stem, name))
         return self.add(joined(parts), kind)
 
     def read(self, where: str, name: str, most: int) -> Iterator[int | Pictures]:
         """Adds a data set or folder, with signs of life; one without classes is of that `name`."""
-        where = str(Path(where).expanduser()) if where.startswith("~") else where
+        where = os.path.expanduser(where)
         kind, prepare = self.kind, prepare_for(self.data, self.shape)
         for state in reading(where, kind[1], prepare=prepare, max_pictures=most):
             if not isinstance(state, int):

@@ -15,11 +15,13 @@ from flowdemo.ui import (
     train_text,
 )
 from flowdemo.ui.controls import names_for
-from flowdemo.ui.events import HUB, LATEST, PROMPT, QUICK, TRAIN, Place, begin_run, stop_run
+from flowdemo.ui.events import LATEST, PROMPT, QUICK, TRAIN, Place, begin_run, stop_run
 from flowdemo.ui.models import configs
 from flowdemo.ui.train_layout import Gathered, Shown, Sources
 from flowdemo.ui.train_pictures import Basket
 from flowdemo.ui.work import Switch
+
+PICTURES = {"concurrency_limit": 2, "concurrency_id": "pictures"}  # reading decodes for seconds
 
 
 def build(tab: gr.Tab, tabs: gr.Tabs, desk: gr.State, generate: Place, compare: Place) -> None:
@@ -107,12 +109,13 @@ def wire_sources(
         train_events.add_drawing, [*named, sources.pad], [*gathered.all, sources.pad], **PROMPT
     )
     sources.upload.click(
-        train_events.add_files, [*named, sources.files], [*gathered.all, sources.files], **PROMPT
-    )
+        train_events.add_files, [*named, sources.files], [*gathered.all, sources.files],
+        **PROMPT | PICTURES,
+    )  # fmt: skip
     reading = gr.State(Switch())  # a training may go on meanwhile
     sources.read.click(begin_run, reading, None, **QUICK).then(
         train_events.add_place, [reading, *named, sources.place, sources.most], gathered.all,
-        show_progress_on=gathered.said, **HUB,
+        show_progress_on=gathered.said, **LATEST, **PICTURES,
     )  # fmt: skip
     sources.halt.click(stop_run, reading, gathered.said, **QUICK)
     works = (train_events.undo, train_events.clear, train_events.drop)

@@ -37,8 +37,8 @@ PLACE_HELP = both(
 )
 PLACE_HELP_PUBLIC = both(
     "train-place-public",
-    "mnist, fashion-mnist, cifar10, or owner/name of the Hub",
-    "mnist、fashion-mnist、cifar10 或 Hub 上的 owner/name",
+    "mnist, fashion-mnist or cifar10",
+    "mnist、fashion-mnist 或 cifar10",
 )
 SHEET = both(
     "train-sheet",
