@@ -12,14 +12,21 @@ SECRET = r"[a-z0-9][a-z0-9._-]{0,39}-[0-9a-f]{20}"
 
 
 def secret_name(root: Path, name: str) -> str:
-    """The name with an end that cannot be guessed; makes room for one more folder in `root`."""
-    folders = sorted(root.glob("*"), key=lambda folder: folder.stat().st_mtime)
-    for folder in folders[: max(0, len(folders) + 1 - MAX_KEPT)]:
-        shutil.rmtree(folder, ignore_errors=True)
-    for folder in folders:
+    """The name with an end that cannot be guessed; ValueError if there is no room in `root`."""
+    make_room(root)
+    return f"{name[:LONGEST]}-{secrets.token_hex(10)}"
+
+
+def make_room(root: Path) -> None:
+    """Removes what is too old; ValueError if `root` is full of what is not, which nobody may evict."""
+    for folder in root.glob("*"):
         if not is_fresh(folder):
             shutil.rmtree(folder, ignore_errors=True)
-    return f"{name[:LONGEST]}-{secrets.token_hex(10)}"
+    if len(list(root.glob("*"))) >= MAX_KEPT:
+        raise ValueError(
+            f"this page keeps {MAX_KEPT} results of visitors, each for an hour, and has no room for "
+            "one more now: try again later"
+        )
 
 
 def find(root: Path, name: str) -> Path | None:

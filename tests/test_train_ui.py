@@ -23,6 +23,7 @@ from flowdemo import checkpoints, settings, visitors
 from flowdemo.checkpoints import load, read_config, save
 from flowdemo.compare import Spec, compare, resolve
 from flowdemo.data.drawn import to_digit
+from flowdemo.data.pictures import Pictures
 from flowdemo.training.finetune import Wish
 from flowdemo.training.trainer import Progress
 from flowdemo.ui import (
@@ -132,6 +133,23 @@ def test_the_sheet_shows_the_very_pixels_that_are_learnt(tiny):
     seen = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
     assert np.array_equal(seen[:56:2, :56:2], basket.parts[0].images[0, 0].numpy())
     assert np.array_equal(seen[:56:2, 58:114:2], basket.parts[1].images[0, 0].numpy())
+
+
+def test_the_sheet_of_large_pictures_is_small():
+    noise = torch.randint(256, (40, 3, 128, 256), generator=torch.Generator().manual_seed(0))
+    names = tuple("abcdefghijklmno")
+    labels = torch.arange(40) % len(names)
+    basket = Basket("photos", (3, 128, 256), [Pictures(noise.byte(), labels, names)])
+    page = sheet(basket, ())
+    data = page.split("base64,")[1].split('"')[0]
+    width, height = Image.open(io.BytesIO(base64.b64decode(data))).size
+    assert width < 3 * (64 + 2) + 6 and height < 32 + 6  # three pictures of the first class
+    many = replace(
+        basket.parts[0], images=noise.byte().repeat(15, 1, 1, 1), labels=labels.repeat(15)
+    )
+    basket.parts = [many]
+    page = sheet(basket, ())
+    assert len(page) < 300_000 and "45 pictures, the first 12 of them" in page
 
 
 def test_an_archive_without_folders_and_a_folder_are_of_the_class_that_was_given(tiny, tmp_path):
@@ -415,9 +433,17 @@ def test_what_strangers_made_goes_after_an_hour_and_makes_room(tiny, public, mon
     assert checkpoints.find(names[0]) is None and checkpoints.find(names[1])
     checkpoints.save_for_visitor(model, "a")
     assert not old.exists()
-    monkeypatch.setattr(visitors, "MAX_KEPT", 2)
-    last = checkpoints.save_for_visitor(model, "a")
-    assert len(list((tiny / ".visitors").iterdir())) == 2 and checkpoints.find(last)
+    monkeypatch.setattr(visitors, "MAX_KEPT", 3)
+    kept = sorted((tiny / ".visitors").iterdir())
+    for work in (
+        lambda: checkpoints.save_for_visitor(model, "a"),
+        lambda: next(run(WISH, "tiny", basket_of(1))),  # before anything is computed
+    ):
+        with pytest.raises(ValueError, match=r"keeps 3 results of visitors, .* try again later"):
+            work()
+    assert sorted((tiny / ".visitors").iterdir()) == kept and len(kept) == 3
+    os.utime(kept[0], (0, 0))
+    assert checkpoints.find(checkpoints.save_for_visitor(model, "a")) and not kept[0].exists()
 
 
 @pytest.fixture(scope="module")

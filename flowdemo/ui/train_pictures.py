@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from flowdemo import settings
 from flowdemo.config import ModelConfig
@@ -15,7 +15,8 @@ from flowdemo.data.fit import fit_for, prepare_for
 from flowdemo.data.pictures import Pictures, deadline, from_files, joined, reading
 from flowdemo.ui.strips import strips
 
-SHOWN_CLASSES, SHOWN = 12, 36  # of a class
+SHOWN_CLASSES, SHOWN = 12, 36  # of a class; a third of these, if they are not SMALL
+SMALL, THUMBNAIL = 32, 64  # sides in pixels
 Shape = tuple[int, int, int]
 
 
@@ -125,6 +126,15 @@ def without(part: Pictures, name: str) -> Pictures:
     return replace(part, images=part.images[kept], labels=part.labels[kept])
 
 
+def thumbnails(rows: Tensor) -> Tensor:
+    """Pixels in [0, 1] of pictures uint8 (n, c, h, w), with sides of at most THUMBNAIL."""
+    pixels, scale = rows.float() / 255, THUMBNAIL / max(rows.shape[2:])
+    if scale >= 1:
+        return pixels
+    size = [max(1, round(side * scale)) for side in rows.shape[2:]]
+    return nn.functional.interpolate(pixels, size, mode="bilinear", antialias=True)
+
+
 def sheet(basket: Basket, known: tuple[str, ...]) -> str:
     """A contact sheet: the pictures of each class, new ones first, under its name and number."""
     if not basket.parts:
@@ -132,11 +142,12 @@ def sheet(basket: Basket, known: tuple[str, ...]) -> str:
     every = joined(basket.parts)
     counts = sorted(basket.counts.items(), key=lambda item: item[0] in known)
     lines = {}
+    few = SHOWN if max(basket.shape[1:]) <= SMALL else SHOWN // 3
     for name, n in counts[:SHOWN_CLASSES]:
-        rows = every.images[every.labels == every.classes.index(name)][:SHOWN]
+        rows = every.images[every.labels == every.classes.index(name)][:few]
         kind = "known to the network" if name in known else "new"
-        more = f", the first {SHOWN} of them" if n > SHOWN else ""
-        lines[f"{name} ({kind}): {n} picture{'s' * (n > 1)}{more}"] = rows.float() / 255
+        more = f", the first {few} of them" if n > few else ""
+        lines[f"{name} ({kind}): {n} picture{'s' * (n > 1)}{more}"] = thumbnails(rows)
     rest = len(counts) - SHOWN_CLASSES
     words = f"<p>and {rest} classes more</p>" if rest > 0 else ""
     return strips(lines) + words
