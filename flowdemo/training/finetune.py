@@ -43,7 +43,7 @@ class Wish:
     """
 
     name: str
-    steps: int = 300
+    steps: int = 200
     learning_rate: float = 1e-3
     frozen: str = "nothing"
     augment: float = 1.0

@@ -16,7 +16,7 @@ from flowdemo.sampling import sample
 
 REHEARSED, CHECKED, SEED = 40, 30, 31_000_000  # samples a class: rehearsed, judged; their noise
 MOST = 1000  # samples of all classes together
-FEW = 8  # Euler steps that are enough for either
+FEW = 4  # Euler steps that are enough for either
 DROPPED = 0.1  # of the rehearsed rows lose their label
 
 
