@@ -7,7 +7,7 @@ TRAIN = both(
     "train-tab",
     "Teach a checkpoint your own pictures: draw ten of a symbol, or bring files. A class of a new name is added; "
     "the old ones stay. One to two minutes on two cores.",
-    "让检查点学习你自己的图片:把一个符号画十次,或上传文件。新名字会成为新类别,旧类别保留。双核上约一分钟。",
+    "让检查点学习你自己的图片:把一个符号画十次,或上传文件。新名字会成为新类别,旧类别保留。双核上约一到两分钟。",
 )
 REFUSED = both(
     "train-refused",
