@@ -2,8 +2,9 @@
 
     python -m benchmarks.throughput [rounds] [steps a round]
 
-Everything: data drawn, gradient clipped, moving average, log, bins of t, state saved. Rounds of both
-alternate; the median of their ratio. Needs FLOWDEMO_DATA.
+Everything: data drawn, gradient clipped, moving average, log, bins of t. The state, saved every minute,
+and the pictures, every 500 steps, do not fall into so few steps. Rounds of both alternate; the median of
+their ratio. Needs FLOWDEMO_DATA.
 """
 
 import statistics
@@ -42,7 +43,7 @@ def bare(recipe, steps: int) -> float:
 
 
 def whole(recipe, steps: int) -> float:
-    """The same for the training loop of a recipe; the state is saved once."""
+    """The same for the training loop of a recipe."""
     with tempfile.TemporaryDirectory() as folder:
         run = run_recipe(recipe.model_copy(update={"steps": steps + 1}), Path(folder) / "x")
         next(run)  # reading the data is no part of a step
