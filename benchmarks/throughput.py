@@ -3,8 +3,8 @@
     python -m benchmarks.throughput [rounds] [steps a round]
 
 Everything: data drawn, gradient clipped, moving average, log, bins of t. The state, saved every minute,
-and the pictures, every 500 steps, do not fall into so few steps. Rounds of both alternate; the median of
-their ratio. Needs FLOWDEMO_DATA.
+and the pictures, every 500 steps, do not fall into so few. Rounds of both alternate; the median of their
+ratio. Needs FLOWDEMO_DATA.
 """
 
 import statistics
