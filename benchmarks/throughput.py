@@ -2,9 +2,9 @@
 
     python -m benchmarks.throughput [rounds] [steps a round]
 
-Everything: data drawn, gradient clipped, moving average, log, bins of t. The state, saved every minute,
-and the pictures, every 500 steps, do not fall into so few. Rounds of both alternate; the median of their
-ratio. Needs FLOWDEMO_DATA.
+Everything: data drawn, gradient clipped, moving average, log, bins of t. The state, saved every
+minute, and the pictures, every 500 steps, do not fall into so few. Rounds of both alternate; the
+median of their ratio. Needs FLOWDEMO_DATA.
 """
 
 import statistics
