@@ -23,8 +23,9 @@ def log_likelihood(
     """log p_1(x_1) of points (n, 2) under the model's velocity, in nats: (n,).
 
     log p_1(x_1) = log N(x_0; 0, I) - integral of div v(x_t, t) from 0 to 1 (arXiv:1806.07366,
-    theorem 1), along x_t from x_1 back to x_0 by RK4, with the exact divergence. `watch` hears the
-    rows done before every evaluation. A label (n,) is not taken: one class, or None for all data.
+    theorem 1), along x_t from x_1 back to x_0 by RK4, with the exact divergence; all of the normalised
+    points z = (x - mean) / std, whence log p(x) = log p(z) - sum log std. `watch` hears the rows done
+    before every evaluation. A label (n,) is not taken: one class, or None for all data.
     """
 
     def velocity(x: Tensor, t: Tensor) -> Tensor:
@@ -32,24 +33,23 @@ def log_likelihood(
         return model.velocity(x, t, label, guidance)
 
     parts, done = [], 0
-    for part in x_1.split(BATCH):
-        parts.append(of_points(velocity, part, steps))
+    for part in model.normalise(x_1).split(BATCH):
+        parts.append(of_points(velocity, part, steps, model.config.eps))
         done += len(part)
-    return torch.cat(parts)
+    return torch.cat(parts) - sum(map(math.log, model.config.std))
 
 
 @torch.no_grad()
-def of_points(velocity: Velocity, x_1: Tensor, steps: int) -> Tensor:
-    """log p_1 of (n, d) points: the state is (x, l) with dl/dt = div v and l(1) = 0."""
+def of_points(velocity: Velocity, x_1: Tensor, steps: int, eps: float = 0.0) -> Tensor:
+    """log p_1 of (n, d) points: the state is (x, l) with dl/dt = div v and l(1) = 0; back to `eps`."""
 
     def with_divergence(z: Tensor, t: Tensor) -> Tensor:
         v, div = divergence(velocity, z[:, :-1], t)
         return torch.cat([v, div[:, None]], dim=1)
 
     z_1 = torch.cat([x_1, x_1.new_zeros(len(x_1), 1)], dim=1)
-    z_0 = integrate(fixed_step(with_divergence, "rk4"), z_1, grid(steps, 1, 0), keep=False).states[
-        -1
-    ]
+    step = fixed_step(with_divergence, "rk4")
+    z_0 = integrate(step, z_1, grid(steps, 1, eps), keep=False).states[-1]
     x_0, minus_integral = z_0[:, :-1], z_0[:, -1]
     log_p_0 = -0.5 * x_0.square().sum(1) - 0.5 * x_0.shape[1] * math.log(2 * math.pi)
     return log_p_0 + minus_integral

@@ -1,6 +1,7 @@
 """Log-likelihoods: against densities in closed form, and that a density integrates to one."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -114,3 +115,25 @@ def test_watch_hears_the_rows_done_and_may_stop_the_run(monkeypatch):
     with pytest.raises(Enough):
         log_likelihood(make_model(), points(7), steps=2, watch=stop)
     assert heard[-1] == 3 and heard.count(3) == 1
+
+
+def test_a_model_of_normalised_points_has_the_density_of_the_points_themselves():
+    """p(x) = p(z) / (std_1 std_2) with z = (x - mean) / std; and time may begin later than at 0."""
+    plain = make_model()
+    scaled = {"mean": (1.0, -2.0), "std": (2.0, 0.5)}
+    model = replace(plain, config=plain.config.model_copy(update=scaled))
+    z = points(20)
+    x = z * torch.tensor(scaled["std"]) + torch.tensor(scaled["mean"])
+    torch.testing.assert_close(log_likelihood(model, x), log_likelihood(plain, z) - math.log(1.0))
+    wide = replace(plain, config=plain.config.model_copy(update={"std": (2.0, 3.0)}))
+    torch.testing.assert_close(
+        log_likelihood(wide, z * torch.tensor([2.0, 3.0])), log_likelihood(plain, z) - math.log(6.0)
+    )
+    asked = []
+
+    def velocity(x, t):
+        asked.append(t.min().item())
+        return 0 * x
+
+    of_points(velocity, z, steps=4, eps=0.1)
+    assert min(asked) == pytest.approx(0.1)

@@ -171,3 +171,20 @@ def test_curvature_of_a_circle_is_one_over_its_radius(radius):
     assert curvature(line, times) == pytest.approx(0, abs=1e-3)  # faster and faster, but straight
     both = torch.cat([circle, line], dim=1)
     assert curvature(both, times) == pytest.approx(0.5 / radius, rel=1e-2)
+
+
+def test_where_time_begins_later_straightness_asks_nothing_before():
+    """A constant velocity is straight from there, too, and x' = x t is as bent as by hand."""
+    asked = []
+
+    def constant(x, t):
+        asked.append(t.min().item())
+        return torch.ones_like(x)
+
+    assert straightness(constant, torch.zeros(3, 2), eps=0.2) == pytest.approx(0, abs=1e-10)
+    assert min(asked) == pytest.approx(0.2)
+    # v = t: x_1 - x_0 = (1 - eps^2) / 2, the mean velocity m = (1 + eps) / 2, and
+    # mean over t in [eps, 1] of (m - t)^2 = (1 - eps)^2 / 12.
+    eps = 0.2
+    found = straightness(lambda x, t: t[:, None].expand_as(x), torch.zeros(3, 2), 400, eps)
+    assert found == pytest.approx((1 - eps) ** 2 / 12 / ((1 + eps) / 2) ** 2, rel=1e-3)

@@ -84,19 +84,21 @@ def curvature(states: Tensor, times: Tensor) -> float:
 
 
 @torch.inference_mode()
-def straightness(velocity: Velocity, x_0: Tensor, steps: int = 50) -> float:
+def straightness(velocity: Velocity, x_0: Tensor, steps: int = 50, eps: float = 0.0) -> float:
     """S = integral of E|(x_1 - x_0) - v(x_t, t)|^2 dt / E|x_1 - x_0|^2; 0 is straight.
 
     Along a `steps`-step RK4 run from the noise x_0 (batch, ...), by the trapezoidal rule on its grid
-    (arXiv:2209.03003, section 2.2, there not normalised).
+    (arXiv:2209.03003, section 2.2, there not normalised). Where time begins at `eps`, the chord is
+    (x_1 - x_0) / (1 - eps), and the integral a mean over what is left of time.
     """
-    times = grid(steps)
+    times = grid(steps, eps)
     path = integrate(fixed_step(velocity, "rk4"), x_0, times)
-    chord = path.states[-1] - path.states[0]
+    chord = (path.states[-1] - path.states[0]) / (1 - eps)
     bend = torch.stack(
         [
             (chord - velocity(x_t, t.to(x_t).expand(len(x_t)))).square().mean()
             for t, x_t in zip(times, path.states, strict=True)
         ]
     )
-    return (torch.trapezoid(bend, times.to(bend)) / chord.square().mean()).item()
+    mean = torch.trapezoid(bend, times.to(bend)) / (1 - eps)
+    return (mean / chord.square().mean()).item()

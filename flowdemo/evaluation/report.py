@@ -99,7 +99,7 @@ def straightness_of(
         watch(0)
         return model.velocity(x, t, labels, guidance)
 
-    return straightness(velocity, x_0)
+    return straightness(velocity, x_0, eps=model.config.eps)
 
 
 def as_dict(row: Row) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def summary(model: Model) -> dict[str, Any]:
     n = 100 if is_image(model) else 1000
     labels = torch.arange(n) % model.empty
     x_0 = start(model, SEED, n)
-    straight = straightness(lambda x, t: model.velocity(x, t, labels), x_0)
+    straight = straightness(lambda x, t: model.velocity(x, t, labels), x_0, eps=model.config.eps)
     return {"straightness": straight} | floor(model.config.data)
 
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from flowdemo.data import OWN
+from flowdemo.config import ModelConfig
+from flowdemo.data import OWN, dataset
 from flowdemo.data.own import fitted
 from flowdemo.lab import Source
 from flowdemo.methods import METHODS
@@ -98,8 +99,14 @@ def titles(data: str, desk: Desk) -> list[str]:
     return [EXACT, *checkpoints_of(data), *own]
 
 
+def is_drawn(config: ModelConfig) -> bool:
+    """Whether its velocity is one of the plane as it is drawn, at every time."""
+    as_it_is = {"mean": config.mean, "std": config.std} == dataset(config.data).normalisation
+    return config.trained_times is None and as_it_is
+
+
 def checkpoints_of(data: str) -> list[str]:
     """The names of the checkpoints of a data set, in the order of the methods."""
     order = list(METHODS)
-    models = {name: c for name, c in models_of(data).items() if c.trained_times is None}
+    models = {name: c for name, c in models_of(data).items() if is_drawn(c)}
     return sorted(models, key=lambda name: order.index(models[name].method))
