@@ -105,9 +105,8 @@ def finetune(
     labels = [pictures.classes[label] for label in pictures.labels.tolist()]
     last: list[tuning.Tuned] = []
     stopped: list[bool] = []
-    before = signal.signal(
-        signal.SIGINT, lambda *_: stopped.append(True)
-    )  # Ctrl-C keeps what is there
+    # Ctrl-C ends it with what it has learnt.
+    before = signal.signal(signal.SIGINT, lambda *_: stopped.append(True))
 
     def kept() -> Iterator:
         pixels = pictures.images.float() / 255
@@ -136,7 +135,7 @@ def pictures_for(origin: Model, data: str) -> Pictures:
 
 def result(tuned: tuning.Tuned, target: Path) -> str:
     """What came of it, in one line."""
-    line = f"{tuned.model.name} -> {target}"
+    line = f"{tuned.model.name} -> {target}" + (f" ({tuned.note})" if tuned.note else "")
     if tuned.before is None:
         return f"{line}; no classifier here knows the old classes"
     return f"{line}; old classes right: {tuned.before:.1%} before, {tuned.after:.1%} after"

@@ -219,9 +219,11 @@ def test_a_loss_that_is_not_finite_ends_it_with_what_was_learnt(monkeypatch):
         count.append(1)
         return replace(terms, loss=terms.loss * (1 if len(count) < 3 else float("nan")))
 
-    monkeypatch.setattr(Lesson, "__call__", broken)
-    last = tuned(model(), steps=50)
-    assert last.model.revision == "step 5"
+    with monkeypatch.context() as patch:
+        patch.setattr(Lesson, "__call__", broken)
+        last = tuned(model(), steps=50)
+    assert last.model.revision == "step 5" and "smaller learning rate" in last.note
+    assert tuned(model()).note == ""
     assert all(torch.isfinite(p).all() for p in last.model.net.parameters())
 
 

@@ -24,7 +24,8 @@ from flowdemo.checkpoints import load, read_config, save
 from flowdemo.compare import Spec, compare, resolve
 from flowdemo.data.drawn import to_digit
 from flowdemo.data.pictures import Pictures
-from flowdemo.training.finetune import Wish
+from flowdemo.training.bundled import read_recipe
+from flowdemo.training.finetune import Tuned, Wish
 from flowdemo.training.trainer import Progress
 from flowdemo.ui import (
     app,
@@ -250,7 +251,31 @@ def test_markup_in_names_is_text(tiny):
 def test_only_networks_that_can_learn_are_offered(tiny):
     save(make_model("mnist", "reflow"), tiny / "pairs")
     save(make_model("moons"), tiny / "points")
+    fixed = make_model("mnist", "meanflow").config
+    plan = read_recipe("mnist-meanflow", ["net.guidance=false", "guidance=[1,1]", "teacher=null",
+                                          "meanflow.omega=2"])  # fmt: skip
+    trained_in = fixed.model_copy(update={"recipe": plan})
+    save(replace(make_model("mnist", "meanflow"), config=trained_in), tiny / "guided")
+    assert "guided" in by_data()["mnist"]["meanflow"]
     assert train.offered() == ["mnist-meanflow", "mnist-flow-matching", "tiny"]
+
+
+def test_a_step_that_is_left_out_does_not_end_the_curve():
+    curve = Curve()
+    for step, loss in enumerate((1.0, float("nan"), 2.0), start=1):
+        curve = curve.then(Progress(step, 3, loss, loss, 0.0, 0.0, None, None, None))
+    assert [step for step, *_ in curve.points] == [1, 3]
+    assert curve.mean == pytest.approx((1.05, 1.05))
+
+
+def test_what_went_wrong_is_said_with_the_result(tiny):
+    model = make_model("mnist", "meanflow", guidance_input=True)
+    cost = {"images_seen": 144, "hours": 0, "machine": "here"}
+    model = replace(model, config=model.config.model_copy(update={"training": cost}))
+    last = Progress(3, 3, 1.0, 1.0, 0.0, 0.0, None, None, None)
+    tuned = Tuned(model, None, None, "too fast")
+    words = train.finished(tuned, replace(WISH, name="mine"), ["7"], Curve(), last).words
+    assert words.startswith("Too fast. Done: mine")
 
 
 def test_a_run_ends_as_a_checkpoint_that_every_tab_takes(tiny):

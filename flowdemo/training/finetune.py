@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -71,12 +70,13 @@ class Snapshot:
 class Tuned:
     """The end: the model, and the share of old classes' samples that were right, before and after.
 
-    These are None where no classifier knows the classes.
+    These are None where no classifier knows the classes. `note` says what went wrong, if anything.
     """
 
     model: Model
     before: float | None
     after: float | None
+    note: str = ""
 
 
 def finetune(
@@ -90,8 +90,7 @@ def finetune(
 
     Classes that it does not know become new ones. Every second or so there is a `Snapshot`. When it
     is not `wanted` any more, the seconds are over, or the loss stays without a finite value, it ends
-    with the average of what it has.
-    ValueError says what cannot be trained.
+    with the average of what it has. ValueError says what cannot be trained.
     """
     check(wish, origin, pictures, labels)
     config = tuned_config(wish, origin, pictures, labels)
@@ -107,7 +106,8 @@ def finetune(
         origin, loss_of(config), pictures, label, x_old, labels_old,
         len(config.classes), BATCH, wish.augment,
     )  # fmt: skip
-    with suppress(Diverged):  # the weights are those before
+    note = ""
+    try:
         for progress in optimise(schedule_of(wish), state, lesson.draw, lesson):
             yield progress
             passed = time.perf_counter() - began
@@ -116,14 +116,17 @@ def finetune(
                 yield Snapshot(progress, so_far(config, state, origin))
             if not wanted() or (wish.seconds is not None and passed > wish.seconds):
                 break
+    except Diverged as error:  # the weights are those before
+        note = f"{error}: this is what it had learnt before; take a smaller learning rate"
     model = so_far(config, state, origin)
-    yield Tuned(model, before, accuracy(model, origin.empty))
+    yield Tuned(model, before, accuracy(model, origin.empty), note)
 
 
 def check(wish: Wish, origin: Model, pictures: Tensor, labels: list[str]) -> None:
     """ValueError, in one line, for what cannot be trained."""
-    check_origin(origin)
     own = origin.config
+    if why := refusal(own):
+        raise ValueError(f"{origin.name} cannot be fine-tuned: {why}")
     if not len(pictures) or len(pictures) != len(labels):
         raise ValueError("add at least one picture, and say of which class each is")
     if pictures.shape[1:] != own.sample_shape:
@@ -139,18 +142,18 @@ def check(wish: Wish, origin: Model, pictures: Tensor, labels: list[str]) -> Non
     check_classes(tuple(dict.fromkeys([*own.classes, *labels])))
 
 
-def check_origin(origin: Model) -> None:
-    """ValueError for a checkpoint that cannot be fine-tuned."""
-    own = origin.config
+def refusal(own: ModelConfig) -> str | None:
+    """Why a checkpoint of that description cannot be fine-tuned; None if it can."""
     if own.method not in METHODS_HERE or own.trained_times is not None:
-        raise ValueError(
-            f"{origin.name} cannot be fine-tuned: choose a flow-matching or MeanFlow checkpoint; "
-            "reflow learns from the pairs of a flow, not from pictures"
+        return (
+            "choose a flow-matching or MeanFlow checkpoint; reflow learns from the pairs of a flow, "
+            "not from pictures"
         )
     if not isinstance(own.net, OwnConfig) or len(own.shape) != 3 or own.decoder or own.crop:
-        raise ValueError(f"{origin.name} cannot be fine-tuned here: it is no image network of ours")
+        return "it is no image network of ours"
     if own.recipe and own.recipe.meanflow and own.recipe.meanflow.guides:
-        raise ValueError(f"{origin.name} cannot be fine-tuned: its guidance is trained in")
+        return "its guidance is trained in"
+    return None
 
 
 def schedule_of(wish: Wish) -> Schedule:

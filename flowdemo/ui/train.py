@@ -8,13 +8,11 @@ from itertools import chain, count
 from typing import Any
 
 from flowdemo import checkpoints, settings, visitors
-from flowdemo.config import ModelConfig
 from flowdemo.methods import AVERAGE
 from flowdemo.model import Model
 from flowdemo.plots import METHOD_COLOURS
 from flowdemo.sampling import sample
-from flowdemo.sizes import OwnConfig
-from flowdemo.training.finetune import METHODS_HERE, Rehearsal, Snapshot, Tuned, Wish, finetune
+from flowdemo.training.finetune import Rehearsal, Snapshot, Tuned, Wish, finetune, refusal
 from flowdemo.training.trainer import Progress
 from flowdemo.ui import own
 from flowdemo.ui.models import CHEAP, configs, label_of, load, operations_of
@@ -43,16 +41,9 @@ class View:
 
 def offered() -> list[str]:
     """The checkpoints here that can be fine-tuned, one-step digits first."""
-    names = [name for name, config in configs().items() if can_learn(config)]
+    names = [name for name, config in configs().items() if refusal(config) is None]
     here = [name for name in names if checkpoints.find(name)]
     return sorted(here, key=lambda name: name != "mnist-meanflow")
-
-
-def can_learn(config: ModelConfig) -> bool:
-    """Whether `finetune` takes a checkpoint of that description."""
-    plain = config.method in METHODS_HERE and config.trained_times is None and not config.crop
-    image = len(config.shape) == 3 and config.decoder is None
-    return plain and image and isinstance(config.net, OwnConfig)
 
 
 def fresh_name(model: str) -> str:
@@ -167,6 +158,8 @@ def finished(tuned: Tuned, wish: Wish, labels: list[str], curve: Curve, last: Pr
         "images_seen": model.config.training["images_seen"],
     }
     words = f"Done: {label_of(name)} stands in Generate and Compare now."
+    if tuned.note:
+        words = f"{tuned.note[:1].upper()}{tuned.note[1:]}. {words}"
     return View(words, curve, drawn(model, labels), numbers(report, model), name, report)
 
 

@@ -1,15 +1,13 @@
 """What is kept of a training run while it is watched: its curve, and when to draw."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from flowdemo.training.trainer import Progress
 
-EVERY, SHARE = (
-    2.0,
-    0.15,
-)  # seconds between two drawings, and at most this share of the time for them
+EVERY, SHARE = 2.0, 0.15  # seconds between two drawings, and their largest share of the time
 POINTS = 300  # of the curve
 
 
@@ -24,6 +22,8 @@ class Curve:
     def then(self, progress: Progress) -> "Curve":
         """The curve after one more step."""
         now = (progress.loss, progress.error)
+        if not all(map(math.isfinite, now)):  # a step that was left out
+            return self
         old = self.mean or now
         mean = tuple(0.95 * a + 0.05 * b for a, b in zip(old, now, strict=True))
         points, every = self.points, self.every
