@@ -168,7 +168,11 @@ def test_a_run_that_diverges_leaves_its_checkpoint_and_says_where(monkeypatch, t
     torch.testing.assert_close(weights(load_folder(folder).net), seen[4], atol=1e-3, rtol=1e-3)
     log = [json.loads(x) for x in (folder / "training" / "log.jsonl").read_text().splitlines()]
     assert [line["skipped"] for line in log] == [0, 0, 0, 0, 0, 1, 2]
-    assert log[-1]["loss"] is None and log[-1]["bins"] and log[4]["loss"] is not None
+    losses = [line["loss"] for line in log]
+    assert losses[5:] == [None, None] and all(isinstance(loss, float) for loss in losses[:5])
+    assert log[-1]["error"] is None and set(log[-1]["bins"]) == {None}  # every row was NaN
+    good = [error for error in log[4]["bins"] if error is not None]
+    assert len(good) > 5 and min(good) < log[4]["error"] < max(good)  # a mean of means of the bins
     *_, last = run_recipe(recipe(steps=20), folder, resume=True)  # and may go on from there
     assert last.step == 20 and last.state.skipped == 3
 

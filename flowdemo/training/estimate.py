@@ -59,7 +59,7 @@ def estimate(recipe: Recipe) -> Estimate:
     teacher, origin = (source(name, device) for name in (recipe.teacher, recipe.start_from))
     check_teacher(recipe, teacher)
     info = dataset_of(recipe)
-    coupling = stand_in(recipe, info, teacher) if recipe.pairs else coupling_of(recipe)
+    coupling = stand_in(info) if recipe.pairs else coupling_of(recipe)
     state = prepare(recipe, origin, device)
     perceptual = perceptual_of(recipe, info, device)
     short = recipe.model_copy(update={"steps": STEPS + 1})
@@ -77,7 +77,7 @@ def estimate(recipe: Recipe) -> Estimate:
     return Estimate(size, 4 * COPIES * size, kept.bytes, step, step * recipe.steps, pairs)
 
 
-def stand_in(recipe: Recipe, info: DataSet, teacher: Model) -> Coupling:
+def stand_in(info: DataSet) -> Coupling:
     """Pairs of noise with noise: they take as long as real ones."""
 
     def draw(n: int, generator: torch.Generator) -> Batch:

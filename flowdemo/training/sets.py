@@ -22,7 +22,7 @@ def dataset_of(recipe: Recipe) -> DataSet:
 def coupling_of(recipe: Recipe) -> Coupling:
     """Fresh noise with rows of the training set, normalised."""
     info = dataset_of(recipe)
-    data, labels = rows_of(recipe.data, recipe.source, recipe.shape)
+    data, labels = data_of(recipe.data, recipe.source, recipe.shape)
     if not info.is_image:
         return independent(info.normalise(data), labels)
 
@@ -33,7 +33,7 @@ def coupling_of(recipe: Recipe) -> Coupling:
     return independent(data, labels, prepare)
 
 
-def rows_of(data: str, source: str | None, shape: tuple[int, ...] | None) -> tuple[Tensor, Tensor]:
+def data_of(data: str, source: str | None, shape: tuple[int, ...] | None) -> tuple[Tensor, Tensor]:
     """Images uint8 (n, channels, h, w) or points (n, 2), and their labels (n,)."""
     if source is None:
         return training_set(data)
@@ -61,7 +61,7 @@ def described(data: str, source: str | None, shape: tuple[int, ...] | None, how:
         info = DataSet(data, shape, pictures(source, shape).classes, 0.5, 0.5)
     if how == "data" or (how == "min-max" and info.is_image):  # what images say of themselves
         return info
-    return replace(info, **NORMALISE[how](rows_of(data, source, shape)[0]))
+    return replace(info, **NORMALISE[how](data_of(data, source, shape)[0]))
 
 
 def min_max(points: Tensor) -> dict[str, tuple[float, ...]]:
