@@ -33,9 +33,9 @@ def browser():
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
 
 
-def opened(browser, address, ready):
+def opened(browser, address, ready, width=1280, **options):
     """A new visitor at that address; errors of the page's scripts fail the test."""
-    context = visit(browser, viewport={"width": 1280, "height": 900})
+    context = visit(browser, viewport={"width": width, "height": 900}, **options)
     page = context.new_page()
     errors, requests = [], []
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -52,6 +52,14 @@ def opened(browser, address, ready):
 def page(browser, url):
     """A new visitor on the first page."""
     yield from opened(browser, url, "#player canvas")
+
+
+@pytest.fixture(params=["light", "dark"])
+def phone(browser, url, request):
+    """A new visitor on a phone; whatever the test shows must not scroll sideways."""
+    for page in opened(browser, url, "#player canvas", 390, color_scheme=request.param):
+        yield page
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 @pytest.fixture

