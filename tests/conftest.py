@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from flowdemo import checkpoints
+from flowdemo.checkpoints import save
 from flowdemo.config import Defaults, ModelConfig
 from flowdemo.data import dataset
 from flowdemo.model import Model
@@ -62,3 +63,16 @@ def trained(tmp_path, monkeypatch):
     """An empty folder in the place of `checkpoints/`."""
     monkeypatch.setattr(checkpoints, "TRAINED", tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def tiny(trained):
+    """A small checkpoint of digits that may be fine-tuned."""
+    save(make_model("mnist", "meanflow", guidance_input=True), trained / "tiny")
+    return trained
+
+
+@pytest.fixture
+def public(monkeypatch):
+    monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
+    monkeypatch.setenv("FLOWDEMO_ALLOW_TRAINING", "1")

@@ -18,8 +18,10 @@ from flowdemo.solvers import grid, integrate_adaptive
 from flowdemo.training import pairs
 from flowdemo.training.desk import HELD_OUT, HeldOut
 from flowdemo.training.pairs import load_pairs, make_pairs, pair_seconds
+from flowdemo.training.precision import has_bfloat16
 from flowdemo.training.run import run_recipe
 from tests.conftest import make_model
+from tests.plans import recipe as moons
 
 
 def recipe(**changes) -> Recipe:
@@ -150,3 +152,33 @@ def test_processes_of_their_own_make_the_same_pairs(tmp_path, monkeypatch):
     assert len(pools) == 1 and pools[0]._max_workers == 2
     assert progress[2][-1] == (1100, 1100) and len(progress[2]) == 3
     assert pair_seconds(plans[2], folders[2]) > 0
+
+
+def test_pairs_are_the_teachers_flow_from_noise_known_by_its_number(tmp_path):
+    teacher = make_model()
+    plan = moons("reflow", pairs={"count": 700, "solver": "heun", "steps": 4})
+    made = list(make_pairs(plan, teacher, tmp_path))
+    assert made == [(500, 700), (700, 700)]
+    pairs = load_pairs(plan, teacher, tmp_path)
+    assert torch.equal(pairs.x_0, noise(plan.pairs.seed, 700, (2,)))
+    row = 600
+    step = teacher.step("heun", pairs.label[row : row + 1], pairs.guidance[row : row + 1])
+    x = pairs.x_0[row : row + 1]
+    for k in range(4):
+        x = step(x, torch.tensor(k / 4), torch.tensor((k + 1) / 4))
+    tolerance = 0.05 if has_bfloat16(torch.device("cpu")) else 2e-3  # pairs are made in bfloat16
+    torch.testing.assert_close(pairs.x_1[row : row + 1], x, atol=tolerance, rtol=tolerance)
+
+
+def test_a_killed_pair_run_makes_only_what_is_missing(tmp_path):
+    teacher = make_model()
+    plan = moons("reflow", pairs={"count": 1500, "solver": "euler", "steps": 2})
+    run = make_pairs(plan, teacher, tmp_path)
+    next(run)
+    run.close()
+    first = (tmp_path / "pairs-00000000.safetensors").stat().st_mtime_ns
+    assert len(list(make_pairs(plan, teacher, tmp_path))) == 3
+    assert (tmp_path / "pairs-00000000.safetensors").stat().st_mtime_ns == first
+    whole = load_pairs(plan, teacher, tmp_path)
+    assert len({float(x) for x in whole.x_0[:, 0]}) == 1500  # no noise twice
+    assert whole.guidance[whole.label == 2].eq(1).all() and whole.label.eq(2).any()

@@ -1,18 +1,13 @@
 """Own pictures from every place: classes are found, what is broken is named, strangers harm nothing."""
 
 import io
-import json
 import math
 import os
-import zipfile
-from pathlib import Path
 
 import numpy as np
-import pyarrow
 import pytest
 import torch
 from PIL import Image
-from pyarrow import parquet
 
 from flowdemo import settings
 from flowdemo.data import fit as fit_module
@@ -20,35 +15,7 @@ from flowdemo.data import pictures as pictures_module
 from flowdemo.data.classes import MAX_CLASSES, in_order
 from flowdemo.data.fit import fit_for
 from flowdemo.data.pictures import KINDS, Pictures, from_files, joined, read_pictures, reading
-
-GREY, COLOUR = (1, 8, 8), (3, 8, 8)
-
-
-def encoded(level, kind="png", size=(8, 8)) -> bytes:
-    file = io.BytesIO()
-    Image.new("L", size, level).save(file, kind)
-    return file.getvalue()
-
-
-def lay(root: Path, files: dict[str, bytes]) -> Path:
-    for name, content in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(content)
-    return root
-
-
-def packed(path: Path, files: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, content in files.items():
-            file.writestr(name, content)
-    return path
-
-
-def levels(pictures: Pictures) -> list[tuple[int, str]]:
-    """The grey level and the class of each."""
-    names = [pictures.classes[k] for k in pictures.labels]
-    return sorted(zip(pictures.images[:, 0, 0, 0].tolist(), names, strict=True))
-
+from tests.small_pictures import COLOUR, GREY, cells, encoded, hub_table, lay, levels, packed
 
 CLASSES = {
     "10/a.png": encoded(1), "2/b.PNG": encoded(2), "2/deep/er/c.png": encoded(3),
@@ -134,175 +101,6 @@ def test_more_than_are_allowed_are_refused(tmp_path):
         assert len(read_pictures(where, GREY, max_pictures=4).images) == 4
         with pytest.raises(ValueError, match="4 pictures are too many here: give 3"):
             read_pictures(where, GREY, max_pictures=3)
-
-
-def test_an_archive_cannot_lead_out_of_itself(tmp_path):
-    files = {f"a/{k}.png": encoded(k) for k in range(20)}
-    where = packed(tmp_path / "z.zip", files | {"../../b/x.png": encoded(1), "/etc/y.png": b"x"})
-    before = sorted(tmp_path.parent.rglob("*"))
-    pictures = read_pictures(where, GREY)
-    assert len(pictures.images) == 20 and sorted(tmp_path.parent.rglob("*")) == before
-    assert "../../b/x.png: its name leads out of the archive" in pictures.broken
-    where = packed(tmp_path / "y.zip", {"/etc/y.png": encoded(1), "a/x.png": encoded(2)})
-    assert levels(read_pictures(where, GREY)) == [(1, "etc"), (2, "a")]
-
-
-def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
-    bomb = packed(tmp_path / "bomb.zip", {f"a/{k}.png": bytes(40_000_000) for k in range(8)})
-    assert bomb.stat().st_size < 1_000_000
-    monkeypatch.setattr(zipfile.ZipFile, "open", lambda *_: pytest.fail("unpacked"))
-    with pytest.raises(ValueError, match="more than 300 MB unpacked"):
-        read_pictures(bomb, GREY)
-
-
-def test_a_member_that_is_too_large_is_read_no_further(tmp_path, monkeypatch):
-    monkeypatch.setattr("flowdemo.data.sources.MAX_BYTES", 1000)
-    monkeypatch.setattr(fit_module, "MAX_BYTES", 1000)
-    files = {"a/small.png": encoded(1), "a/large.png": encoded(1) + bytes(2000)}
-    for where in (lay(tmp_path / "mine", files), packed(tmp_path / "mine.zip", files)):
-        (line,) = read_pictures(where, GREY, max_broken=0.5).broken
-        assert line.startswith("a/large.png: larger than")
-
-
-def test_an_archive_that_is_none_says_so(tmp_path):
-    (tmp_path / "a.zip").write_bytes(b"no archive")
-    (tmp_path / "a.npz").write_bytes(b"no archive")
-    for name in ("a.zip", "a.npz"):
-        with pytest.raises(ValueError, match="is no archive"):
-            read_pictures(tmp_path / name, GREY)
-    packed(tmp_path / "b.zip", {"a/1.png": encoded(1)})
-    content = bytearray((tmp_path / "b.zip").read_bytes())
-    content[content.rindex(b"PK\x01\x02") + 8] |= 1  # the sign of a password
-    (tmp_path / "b.zip").write_bytes(content)
-    with pytest.raises(ValueError, match="encrypted or packed unusually"):
-        read_pictures(tmp_path / "b.zip", GREY)
-
-
-def test_damage_anywhere_in_an_archive_ends_in_one_clear_line(tmp_path):
-    files = {f"a/{k}.png": encoded(k) for k in range(3)}
-    whole = packed(tmp_path / "z.zip", files).read_bytes()
-    np.savez(tmp_path / "z.npz", images=np.zeros((3, 8, 8), np.uint8))
-    arrays = (tmp_path / "z.npz").read_bytes()
-    draw, kept = np.random.default_rng(0), 0
-    for k in range(400):
-        content = bytearray((whole, arrays)[k % 2])
-        content[draw.integers(len(content))] = draw.integers(256)
-        file = tmp_path / ("d.zip", "d.npz")[k % 2]
-        file.write_bytes(content)
-        try:
-            kept += len(read_pictures(file, GREY, max_broken=0.9).images) > 0
-        except ValueError as error:
-            assert "\n" not in str(error)
-    assert 0 < kept < 400
-
-
-def hub_table(path, pictures, labels, names=None, image="image", label="label"):
-    table = pyarrow.table({image: pictures} | ({label: labels} if labels else {}))
-    if names:
-        features = {image: {"_type": "Image"}, label: {"_type": "ClassLabel", "names": names}}
-        meta = {"huggingface": json.dumps({"info": {"features": features}})}
-        table = table.replace_schema_metadata(meta)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    parquet.write_table(table, path)
-
-
-def cells(*values):
-    return [{"bytes": encoded(value), "path": f"{value}.png"} for value in values]
-
-
-def test_tables_have_the_classes_that_they_name(tmp_path):
-    names = ["cat", "ant", "bee"]
-    hub_table(tmp_path / "data" / "train-1.parquet", cells(3), [0], names, "img", "fine_label")
-    hub_table(
-        tmp_path / "data" / "train-0.parquet", cells(1, 2), [2, 0], names, "img", "fine_label"
-    )
-    hub_table(tmp_path / "data" / "test-0.parquet", cells(9), [1], names, "img", "fine_label")
-    pictures = read_pictures(tmp_path, GREY)
-    assert pictures.classes == ("cat", "ant", "bee") and pictures.labels.tolist() == [2, 0, 0]
-    assert pictures.images[:, 0, 0, 0].tolist() == [1, 2, 3]
-    assert levels(read_pictures(tmp_path, GREY, split="test")) == [(9, "ant")]
-    one = read_pictures(tmp_path / "data" / "test-0.parquet", GREY)
-    assert levels(one) == [(9, "ant")]
-    with pytest.raises(ValueError, match="no split 'validation'; there are: test, train"):
-        read_pictures(tmp_path, GREY, split="validation")
-
-
-def test_tables_without_names_have_the_labels_that_occur(tmp_path):
-    hub_table(tmp_path / "a.parquet", [encoded(v) for v in (1, 2, 3)], [10, 9, 10], label="labels")
-    assert levels(read_pictures(tmp_path / "a.parquet", GREY)) == [(1, "10"), (2, "9"), (3, "10")]
-    assert read_pictures(tmp_path, GREY).classes == ("9", "10")
-    hub_table(tmp_path / "birds.parquet", cells(1, 2), None)
-    assert levels(read_pictures(tmp_path / "birds.parquet", GREY)) == [(1, "birds"), (2, "birds")]
-    hub_table(tmp_path / "c.parquet", cells(1, 2), ["b", "a"])
-    assert levels(read_pictures(tmp_path / "c.parquet", GREY)) == [(1, "b"), (2, "a")]
-
-
-def test_a_path_in_a_table_is_not_followed(tmp_path):
-    lay(tmp_path, {"secret.png": encoded(7)})
-    rows = [*cells(1), {"bytes": None, "path": str(tmp_path / "secret.png")}]
-    hub_table(tmp_path / "t.parquet", rows, [0, 5], ["a", "b"])
-    with pytest.raises(ValueError, match="row 1: its label 5 is none of the 2 classes"):
-        read_pictures(tmp_path / "t.parquet", GREY)
-    hub_table(tmp_path / "t.parquet", cells(1, 2), [0, -1], ["a", "b"])  # -1: not told
-    with pytest.raises(ValueError, match="row 1: its label -1 is none of"):
-        read_pictures(tmp_path / "t.parquet", GREY)
-    hub_table(tmp_path / "t.parquet", rows, [0, 1], ["a", "b"])
-    pictures = read_pictures(tmp_path / "t.parquet", GREY, max_broken=0.5)
-    assert pictures.broken == ("t.parquet row 1: it holds no picture",)
-
-
-def test_a_table_without_pictures_or_that_is_none_says_so(tmp_path):
-    parquet.write_table(pyarrow.table({"text": ["a"]}), tmp_path / "t.parquet")
-    with pytest.raises(ValueError, match="no column image or img"):
-        read_pictures(tmp_path / "t.parquet", GREY)
-    (tmp_path / "t.parquet").write_bytes(b"PAR1 no table PAR1")
-    with pytest.raises(ValueError, match="is no parquet file"):
-        read_pictures(tmp_path / "t.parquet", GREY)
-
-
-@pytest.mark.parametrize(
-    ("layout", "shape"),
-    [
-        ((5, 8, 8), GREY), ((5, 8, 8, 1), GREY), ((5, 1, 8, 8), GREY), ((5, 8, 8, 3), COLOUR),
-        ((5, 3, 8, 8), COLOUR),
-    ],
-)  # fmt: skip
-@pytest.mark.parametrize("kind", ["uint8", "float32", "float64"])
-def test_arrays_of_every_layout_are_the_same_pictures(layout, shape, kind, tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 256, layout, dtype=np.uint8)
-    stored = pixels if kind == "uint8" else (pixels / 255).astype(kind)
-    np.savez(tmp_path / "a.npz", images=stored, labels=np.array([3, 20, 3, 1, 1]))
-    pictures = read_pictures(tmp_path / "a.npz", shape)
-    first = pixels.transpose(0, 3, 1, 2) if layout[-1] in (1, 3) else pixels
-    assert torch.equal(pictures.images, torch.from_numpy(first.copy()).reshape(5, *shape))
-    assert pictures.classes == ("1", "3", "20") and pictures.labels.tolist() == [1, 2, 1, 0, 0]
-
-
-def test_arrays_may_have_names_or_no_labels(tmp_path):
-    images = np.zeros((2, 4, 4), np.uint8)
-    np.savez(tmp_path / "a.npz", images=images, labels=np.array(["b", "a"]))
-    assert read_pictures(tmp_path / "a.npz", GREY).labels.tolist() == [1, 0]
-    np.savez(tmp_path / "dots.npz", images=images)
-    assert read_pictures(tmp_path / "dots.npz", GREY).classes == ("dots",)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ({"images": np.zeros((2, 4, 4)) + 2}, "divide by the largest"),
-        ({"images": np.full((2, 4, 4), np.nan)}, "divide by the largest"),
-        ({"images": np.zeros((2, 4, 4), np.int32)}, "not int32"),
-        ({"images": np.zeros((2, 4), np.uint8)}, r"not \(2, 4\)"),
-        ({"images": np.zeros((2, 4, 4), np.uint8), "labels": np.zeros(3, int)}, "2 images but"),
-        ({"pixels": np.zeros(3)}, "images"),
-        ({"images": np.array([print, None], dtype=object)}, "allow_pickle=False"),
-    ],
-)
-def test_other_arrays_are_refused(content, message, tmp_path):
-    np.savez(tmp_path / "a.npz", **content)
-    with pytest.raises(ValueError, match=message):
-        read_pictures(tmp_path / "a.npz", GREY)
 
 
 def test_single_files_have_the_class_that_is_given(tmp_path):

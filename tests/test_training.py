@@ -1,64 +1,28 @@
 """Training: it learns, goes on as if never stopped, and straightens."""
 
-import json
-import math
-import resource
-import shutil
-import subprocess
-import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
 
 from flowdemo import checkpoints
-from flowdemo.cards import before
 from flowdemo.checkpoints import load
 from flowdemo.couplings import Batch, drop_labels, independent, reflow_pairs
 from flowdemo.data import DATASETS, points_of
 from flowdemo.evaluation.metrics import straightness, wasserstein_2
 from flowdemo.noise import noise
-from flowdemo.recipe import Recipe
 from flowdemo.sampling import sample
 from flowdemo.sizes import MLPConfig
 from flowdemo.training import trainer
 from flowdemo.training.bundled import read_recipe, recipe_names
 from flowdemo.training.crew import Crew
 from flowdemo.training.draws import random_guidance
-from flowdemo.training.pairs import load_pairs, make_pairs, pair_seconds
-from flowdemo.training.precision import has_bfloat16
-from flowdemo.training.resume import save_state
-from flowdemo.training.run import PairsProgress, prepare, run_recipe
-from flowdemo.training.sources import chain, check_teacher
+from flowdemo.training.run import prepare, run_recipe
 from flowdemo.training.trainer import ema_decay
 from tests.conftest import make_model
+from tests.plans import recipe
 
 ROOT = Path(__file__).parent.parent
-
-
-def recipe(method="flow-matching", **changes) -> Recipe:
-    net = MLPConfig(
-        width=64, depth=2, end_time=method == "meanflow", guidance=method != "flow-matching"
-    )
-    base = {
-        "name": f"moons-{method}", "method": method, "data": "moons", "net": net, "steps": 1500,
-        "batch_size": 256, "learning_rate": 2e-3, "ema": 0.99, "guidance": (1.0, 3.0),
-        "share_unguided": 0.5,
-    }  # fmt: skip
-    if method == "reflow":
-        base |= {"pairs": {"count": 4000, "solver": "rk4", "steps": 10}, "share_start": 0.25}
-    if method == "meanflow":
-        base["meanflow"] = {
-            "share_interval": 0.75,
-            "share_start": 0.25,
-            "share_end": 0.25,
-            "power": 0,
-        }
-    if method != "flow-matching":
-        base |= {"teacher": "moons-flow-matching", "start_from": "moons-flow-matching"}
-    return Recipe(**(base | changes))
 
 
 @pytest.fixture(scope="module")
@@ -110,28 +74,6 @@ def test_the_weight_input_gives_the_teachers_guided_samples_in_one_step(family, 
     one = sample(family[method], 400, labels.tolist(), 3.0, steps=1).points
     to_guided, to_plain = ((one - x).norm(dim=1).median() for x in (guided, plain))
     assert to_guided < 0.5 * to_plain
-
-
-def test_equal_recipes_give_equal_weights_and_a_stopped_run_goes_on_as_if_never_stopped(trained):
-    plan = recipe(steps=60)
-    *_, whole = run_recipe(plan, trained / "whole")
-    run = run_recipe(plan, trained / "cut")
-    for progress in run:
-        if progress.step == 25:
-            trainer_state = progress.state
-            break
-    from_disk = trained / "cut" / "training"
-    run.close()
-    checkpoints_before = list((trained / "cut").glob("*.safetensors"))
-    save_state(trainer_state, from_disk)
-    *_, resumed = run_recipe(plan, trained / "cut", resume=True)
-    assert checkpoints_before == []  # no checkpoint before the end
-    for a, b in zip(whole.state.ema.parameters(), resumed.state.ema.parameters(), strict=True):
-        assert torch.equal(a, b)
-    log = [json.loads(line) for line in (from_disk / "log.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in log] == list(range(1, 61))
-    with pytest.raises(ValueError, match="--resume"):
-        next(run_recipe(plan, trained / "cut"))
 
 
 def test_a_step_with_a_bad_gradient_changes_nothing():
@@ -191,38 +133,6 @@ def test_an_independent_coupling_pairs_fresh_noise_with_rows_of_the_data():
     assert abs(correlation) < 0.1
 
 
-def test_pairs_are_the_teachers_flow_from_noise_known_by_its_number(tmp_path):
-    teacher = make_model()
-    plan = recipe("reflow", pairs={"count": 700, "solver": "heun", "steps": 4})
-    made = list(make_pairs(plan, teacher, tmp_path))
-    assert made == [(500, 700), (700, 700)]
-    pairs = load_pairs(plan, teacher, tmp_path)
-    assert torch.equal(pairs.x_0, noise(plan.pairs.seed, 700, (2,)))
-    row = 600
-    step = teacher.step("heun", pairs.label[row : row + 1], pairs.guidance[row : row + 1])
-    x = pairs.x_0[row : row + 1]
-    for k in range(4):
-        x = step(x, torch.tensor(k / 4), torch.tensor((k + 1) / 4))
-    tolerance = 0.05 if has_bfloat16(torch.device("cpu")) else 2e-3  # pairs are made in bfloat16
-    torch.testing.assert_close(pairs.x_1[row : row + 1], x, atol=tolerance, rtol=tolerance)
-
-
-def test_a_killed_pair_run_makes_only_what_is_missing(tmp_path):
-    teacher, plan = (
-        make_model(),
-        recipe("reflow", pairs={"count": 1500, "solver": "euler", "steps": 2}),
-    )
-    run = make_pairs(plan, teacher, tmp_path)
-    next(run)
-    run.close()
-    first = (tmp_path / "pairs-00000000.safetensors").stat().st_mtime_ns
-    assert len(list(make_pairs(plan, teacher, tmp_path))) == 3
-    assert (tmp_path / "pairs-00000000.safetensors").stat().st_mtime_ns == first
-    whole = load_pairs(plan, teacher, tmp_path)
-    assert len({float(x) for x in whole.x_0[:, 0]}) == 1500  # no noise twice
-    assert whole.guidance[whole.label == 2].eq(1).all() and whole.label.eq(2).any()
-
-
 def test_reflow_keeps_each_pair_together():
     rows = torch.arange(50.0)
     pairs = Batch(rows[:, None], 10 * rows[:, None], rows.long(), 1 + rows)
@@ -265,165 +175,3 @@ def test_a_recipe_can_be_changed_by_key_and_value():
             read_recipe("moons-meanflow", [change])
     with pytest.raises(ValueError, match="no recipe 'x'; there are"):
         read_recipe("x")
-
-
-def test_pairs_are_reported_before_the_steps(trained):
-    plan = recipe(steps=2)
-    list(run_recipe(plan, trained / plan.name))
-    student = recipe("reflow", steps=2, pairs={"count": 10, "solver": "euler", "steps": 2})
-    kinds = [type(p).__name__ for p in run_recipe(student, trained / student.name)]
-    assert kinds == [PairsProgress.__name__, "Progress", "Progress"]
-    cost = load("moons-reflow").config.training
-    assert cost["images_seen"] == 2 * 256 and math.isfinite(cost["hours"])
-    assert [(name, x["images_seen"]) for name, x in cost["chain"].items()] == [(plan.name, 2 * 256)]
-    assert "Trained before it" in (trained / student.name / "README.md").read_text()
-
-
-def test_a_chain_of_checkpoints_counts_each_once():
-    def named(name, training):
-        model = make_model()
-        config = model.config.model_copy(update={"name": name, "training": training})
-        return replace(model, config=config)
-
-    first = named("a", {"images_seen": 10, "hours": 1.0})
-    cost = {"images_seen": 5, "hours": 0.5, "chain": chain([first])}
-    second = named("b", cost)
-    both = chain([first, second])  # the teacher, and a start that came from the same teacher
-    assert both == {
-        "a": {"images_seen": 10, "hours": 1.0},
-        "b": {"images_seen": 5, "hours": 0.5},
-    }
-    (line,) = before({"images_seen": 1, "hours": 0.25, "chain": both})
-    assert "All together 16 samples in 1.75 hours" in line
-
-
-def test_a_run_does_not_go_on_with_another_teacher(trained):
-    plan = recipe(steps=2)
-    list(run_recipe(plan, trained / plan.name))
-    student = recipe("meanflow", steps=2)
-    next(run_recipe(student, trained / student.name))
-    shutil.rmtree(trained / plan.name)
-    list(run_recipe(recipe(steps=3), trained / plan.name))
-    with pytest.raises(ValueError, match="another recipe or teacher"):
-        next(run_recipe(student, trained / student.name, resume=True))
-
-
-def test_the_time_of_pairs_survives_a_killed_run(tmp_path):
-    teacher = make_model()
-    plan = recipe("reflow", pairs={"count": 1000, "solver": "euler", "steps": 2})
-    run = make_pairs(plan, teacher, tmp_path)
-    next(run)
-    run.close()
-    with safe_open(tmp_path / "pairs-00000000.safetensors", framework="pt") as file:
-        first = float(file.metadata()["seconds"])
-    list(make_pairs(plan, teacher, tmp_path))
-    assert pair_seconds(plan, tmp_path) > first > 0
-
-
-def test_a_run_that_was_killed_goes_on(trained):
-    """Killed between two saves by the system, not by an exception that could be caught."""
-    plan = recipe(steps=400)
-    (trained / "plan.json").write_text(plan.model_dump_json())
-    code = (
-        "import sys, torch; from pathlib import Path\n"
-        "from flowdemo.training.bundled import read_recipe\n"
-        "from flowdemo.training import desk, run; torch.set_num_threads(1); desk.SAVE_SECONDS = 0.05\n"
-        "for p in run.run_recipe(read_recipe(sys.argv[1]), Path(sys.argv[2])):\n"
-        "    print(p.step, flush=True)"
-    )
-    arguments = [sys.executable, "-c", code, str(trained / "plan.json"), str(trained / "killed")]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        for line in process.stdout:
-            if int(line) >= 150:
-                process.kill()
-                break
-    assert not (trained / "killed" / "model.safetensors").exists()
-    first, *_, last = run_recipe(plan, trained / "killed", resume=True)
-    assert first.step > 1  # from a saved state, not from the start
-    *_, whole = run_recipe(plan, trained / "whole")
-    assert last.step == 400
-    for a, b in zip(whole.state.ema.parameters(), last.state.ema.parameters(), strict=True):
-        assert torch.equal(a, b)
-
-
-@pytest.mark.parametrize(
-    ("name", "changes", "message"),
-    [
-        ("moons-flow-matching", ["pairs.count=10"], "nothing else, needs 'pairs'"),
-        ("moons-flow-matching", ["net.guidance=true"], "no input 'guidance'"),
-        ("moons-flow-matching", ["net.end_time=true"], "nothing else, needs a net with 'end_time'"),
-        ("moons-flow-matching", ["meanflow.power=0"], "nothing else, needs 'meanflow' options"),
-        ("moons-meanflow", ["share_start=0.5"], "meanflow.share_start"),
-        ("moons-reflow", ["teacher=null"], "needs a 'teacher'"),
-        ("moons-flow-matching", ["path=crooked"], "must be one of linear, cosine"),
-    ],
-)
-def test_what_would_train_something_else_is_refused(name, changes, message):
-    with pytest.raises(ValueError, match=message):
-        read_recipe(name, changes)
-
-
-@pytest.mark.parametrize(
-    ("name", "changes", "message"),
-    [
-        ("moons-reflow", ["teacher=two-gaussians-flow-matching"], "makes two-gaussians, not moons"),
-        ("moons-meanflow", ["path=cosine"], "has another path"),
-        ("moons-meanflow", ["guidance=[1, 9]"], r"guided in \[1, 4\] only"),
-        (
-            "moons-meanflow",
-            ["meanflow.omega=0.5", "meanflow.kappa=0.9", "net.guidance=false", "guidance=[1, 1]"],
-            r"guided in \[1, 4\] only",
-        ),
-        ("moons-meanflow", ["net.width=64"], "does not fit moons-flow-matching, its start"),
-        ("mnist-meanflow-stage-1", ["teacher=nobody"], "no model 'nobody'"),
-        ("mnist-meanflow", ["start_from=mnist-meanflow-stage-1"], "train mnist-meanflow-stage-1"),
-    ],
-)
-def test_a_teacher_that_does_not_fit_is_refused_before_anything_is_written(
-    trained, name, changes, message
-):
-    with pytest.raises(ValueError, match=message):
-        next(run_recipe(read_recipe(name, changes), trained / "x"))
-    assert list(trained.iterdir()) == []
-
-
-def test_missing_data_leave_no_started_run(trained, monkeypatch):
-    monkeypatch.setenv("FLOWDEMO_DATA", str(trained / "nowhere"))
-    with pytest.raises(FileNotFoundError):
-        next(run_recipe(read_recipe("mnist-flow-matching"), trained / "x"))
-    assert list(trained.iterdir()) == []
-
-
-def test_pictures_of_samples_are_drawn_while_training(trained):
-    drawn = []
-    plan = recipe(steps=7)
-    list(
-        run_recipe(
-            plan, trained / "x", draw_samples=lambda m, p: drawn.append(p.name), sample_every=3
-        )
-    )
-    assert drawn == [f"samples-00000{step}.png" for step in (3, 6, 7)]  # and at the end
-
-
-def test_a_full_disk_while_saving_leaves_the_state_before(tmp_path):
-    state = prepare(recipe(), None, torch.device("cpu"))
-    save_state(state, tmp_path)
-    before = (tmp_path / "training.safetensors").read_bytes()
-    state.step = 5
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    try:
-        with pytest.raises(OSError, match="is the disk full"):
-            save_state(state, tmp_path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert [p.name for p in tmp_path.iterdir()] == ["training.safetensors"]
-    assert (tmp_path / "training.safetensors").read_bytes() == before
-
-
-@pytest.mark.parametrize("change", [{"mean": (0.1,)}, {"shape": (1, 32, 32), "crop": 2}])
-def test_a_teacher_of_another_shape_or_scale_is_refused(change):
-    teacher = make_model("mnist")
-    teacher = replace(teacher, config=teacher.config.model_copy(update=change))
-    with pytest.raises(ValueError, match="another shape or scale"):
-        check_teacher(read_recipe("mnist-reflow"), teacher)

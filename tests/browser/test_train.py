@@ -1,27 +1,14 @@
 """The Train tab in a real browser: drawings, a run that is seen and stopped, its result elsewhere."""
 
 import re
-import tempfile
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from flowdemo import checkpoints
-from flowdemo.checkpoints import save
 from tests.browser import open_hidden_tab
-from tests.conftest import make_model
 
+pytestmark = pytest.mark.usefixtures("tiny")  # a step of it takes no time
 TRIANGLE = ((0.3, 0.3), (0.7, 0.3), (0.5, 0.75), (0.3, 0.3))
-
-
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch):
-    """A network so small that a step takes no time."""
-    with tempfile.TemporaryDirectory() as folder:
-        monkeypatch.setattr(checkpoints, "TRAINED", Path(folder))
-        save(make_model("mnist", "meanflow", guidance_input=True), Path(folder) / "tiny")
-        yield
 
 
 def draw(page: Page) -> None:

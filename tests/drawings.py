@@ -1,0 +1,48 @@
+"""Drawn crosses, and what is gathered of them, for the tests of the Train tab."""
+
+import base64
+import io
+import zipfile
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from flowdemo.training.finetune import Wish
+from flowdemo.ui.train_events import add_drawing
+from flowdemo.ui.train_pictures import Basket
+
+WISH = Wish("mine", steps=3)
+VALUES = ("mine", 3, 5e-4, "nothing", 0, 1)
+
+
+def drawn(k=0) -> Image.Image:
+    """A cross on white."""
+    picture = Image.new("RGB", (280, 280), "white")
+    lines = [(60 + 3 * k, 60, 220, 210), (210, 70, 60, 200)]
+    for line in lines:
+        ImageDraw.Draw(picture).line(line, fill="black", width=18)
+    return picture
+
+
+def png(picture) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
+
+
+def pad(k=0) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png(drawn(k))).decode()}"
+
+
+def zip_of(path: Path, names: list[str]) -> Path:
+    with zipfile.ZipFile(path, "w") as file:
+        for k, name in enumerate(names):
+            file.writestr(name, png(drawn(k)))
+    return path
+
+
+def basket_of(n=3, name="cross") -> Basket:
+    basket = Basket()
+    for k in range(n):
+        add_drawing(basket, "tiny", name, pad(k))
+    return basket

@@ -1,0 +1,158 @@
+"""Pictures that are added in the Train tab: as the network sees them, and what is refused."""
+
+import base64
+import io
+import math
+from dataclasses import replace
+
+import gradio as gr
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from flowdemo.checkpoints import save
+from flowdemo.data.drawn import to_digit
+from flowdemo.data.pictures import Pictures
+from flowdemo.ui import train_events
+from flowdemo.ui.train import run
+from flowdemo.ui.train_events import add_drawing, add_files, add_place, shown
+from flowdemo.ui.train_pictures import Basket, sheet
+from flowdemo.ui.work import Switch
+from tests.conftest import make_model
+from tests.drawings import WISH, basket_of, drawn, pad, png, zip_of
+
+MARKUP = "<img src=x>"
+
+
+def test_drawings_uploads_and_archives_are_joined_as_the_network_sees_them(tiny, tmp_path):
+    basket = basket_of(2)
+    (tmp_path / "up.png").write_bytes(png(drawn(2)))
+    names = ["ring/a.png", "ring/b.png", "cross/c.png"]
+    files = [str(tmp_path / "up.png"), str(zip_of(tmp_path / "set.zip", names))]
+    said, contact, *_ = add_files(basket, "tiny", "cross", files)
+    assert basket.counts == {"cross": 4, "ring": 2} and said == "6 pictures of 2 classes."
+    assert "cross (new): 4 pictures" in contact and contact.count("<figure>") == 2
+    pixels, labels = basket.lesson()
+    assert labels == ["cross"] * 4 + ["ring"] * 2
+    assert pixels.shape == (6, 1, 28, 28) and (pixels[0] - to_digit(drawn())).abs().max() < 1 / 255
+
+
+def test_the_sheet_shows_the_very_pixels_that_are_learnt(tiny):
+    basket = basket_of(2)
+    data = sheet(basket, ()).split("base64,")[1].split('"')[0]
+    seen = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+    assert np.array_equal(seen[:56:2, :56:2], basket.parts[0].images[0, 0].numpy())
+    assert np.array_equal(seen[:56:2, 58:114:2], basket.parts[1].images[0, 0].numpy())
+
+
+def test_the_sheet_of_large_pictures_is_small():
+    noise = torch.randint(256, (40, 3, 128, 256), generator=torch.Generator().manual_seed(0))
+    names = tuple("abcdefghijklmno")
+    labels = torch.arange(40) % len(names)
+    basket = Basket("photos", (3, 128, 256), [Pictures(noise.byte(), labels, names)])
+    page = sheet(basket, ())
+    data = page.split("base64,")[1].split('"')[0]
+    width, height = Image.open(io.BytesIO(base64.b64decode(data))).size
+    assert width < 3 * (64 + 2) + 6 and height < 32 + 6  # three pictures of the first class
+    many = replace(
+        basket.parts[0], images=noise.byte().repeat(15, 1, 1, 1), labels=labels.repeat(15)
+    )
+    basket.parts = [many]
+    page = sheet(basket, ())
+    assert len(page) < 300_000 and "45 pictures, the first 12 of them" in page
+
+
+def test_an_archive_without_folders_and_a_folder_are_of_the_class_that_was_given(tiny, tmp_path):
+    basket = Basket()
+    add_files(basket, "tiny", "heart", [str(zip_of(tmp_path / "flat.zip", ["a.png", "b.png"]))])
+    assert basket.counts == {"heart": 2}
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(png(drawn()))
+    *_, last = add_place(Switch(), basket, "tiny", "star", str(tmp_path / "photos"), 10)
+    assert basket.counts == {"heart": 2, "star": 1} and "3 pictures of 2 classes" in last[0]
+
+
+def test_a_picture_that_is_ready_stays_as_it_is(tiny, tmp_path):
+    pixels = torch.randint(256, (28, 28), generator=torch.Generator().manual_seed(0)).byte()
+    Image.fromarray(pixels.numpy()).save(tmp_path / "a.png")
+    basket = Basket()
+    add_files(basket, "tiny", "noise", [str(tmp_path / "a.png")])
+    assert torch.equal(basket.parts[0].images[0, 0], pixels)
+
+
+def test_all_files_of_an_upload_share_the_time_for_reading(tiny, tmp_path, monkeypatch):
+    files = [zip_of(tmp_path / f"{k}.zip", ["a.png"]) for k in range(3)]
+    begun = []
+
+    def counted():
+        begun.append(1)
+        return math.inf
+
+    monkeypatch.setattr("flowdemo.data.pictures.deadline", counted)
+    monkeypatch.setattr("flowdemo.ui.train_pictures.deadline", counted)
+    Basket().upload(files, "x")
+    assert begun == [1]
+
+
+@pytest.mark.parametrize("changed", [("mnist", (3, 32, 32)), ("fashion-mnist", (1, 28, 28))])
+def test_pictures_read_for_another_network_are_not_added(tiny, tmp_path, changed):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(png(drawn()))
+    basket = Basket("mnist")
+    states = basket.read(str(tmp_path / "photos"), "star", 10)
+    assert next(states) == 0
+    basket.data, basket.shape = changed  # what `suit` does for a checkpoint that is chosen now
+    with pytest.raises(ValueError, match="another checkpoint was chosen meanwhile"):
+        next(states)
+    assert len(basket) == 0
+
+
+def test_what_was_added_can_be_taken_away_again(tiny, tmp_path):
+    basket = basket_of(2)
+    add_files(basket, "tiny", "x", [str(zip_of(tmp_path / "a.zip", ["ring/a.png", "cross/b.png"]))])
+    train_events.drop(basket, "tiny", "cross")
+    assert basket.counts == {"ring": 1}
+    add_drawing(basket, "tiny", "cross", pad())
+    train_events.undo(basket, "tiny")
+    assert basket.counts == {"ring": 1}
+    _, contact, _, gone, tools = train_events.clear(basket, "tiny")
+    assert (len(basket), contact, gone["choices"], tools["visible"]) == (0, "", [], False)
+    train_events.undo(basket, "tiny")  # of nothing
+
+
+@pytest.mark.parametrize(
+    "work, message",
+    [
+        (lambda b: add_drawing(b, "tiny", "cross", ""), "nothing is drawn"),
+        (lambda b: add_drawing(b, "tiny", "cross", "data:image/png;base64,AAAA"), "cannot be used"),
+        (lambda b: add_drawing(b, "tiny", " ", pad()), "1 to 60 characters"),
+        (lambda b: add_drawing(b, "moons-meanflow", "cross", pad()), "cannot be fine-tuned"),
+        (lambda b: add_files(b, "tiny", "cross", None), "choose pictures"),
+        (lambda b: list(add_place(Switch(), b, "tiny", "x", " ", 5)), "name a data set"),
+        (lambda b: list(add_place(Switch(), b, "tiny", "x", "nowhere", 5)), "'nowhere' is no file"),
+    ],
+)
+def test_what_cannot_be_added_is_one_line_and_changes_nothing(tiny, work, message):
+    basket = basket_of(1)
+    with pytest.raises(gr.Error, match=message) as caught:
+        work(basket)
+    assert len(basket) == 1 and "\n" not in str(caught.value)
+
+
+def test_pictures_for_a_network_of_other_data_are_dropped_with_a_word(tiny):
+    save(make_model("cifar10"), tiny / "colours")
+    basket = basket_of(2)
+    said, contact, *_, name = train_events.choose_model(basket, "colours")
+    assert "2 pictures are dropped" in said and contact == "" and name == "colours-mine"
+    assert basket.shape == (3, 32, 32)
+    add_drawing(basket, "colours", "cross", pad())
+    assert basket.lesson()[0].shape == (1, 3, 32, 32)
+
+
+def test_markup_in_names_is_text(tiny):
+    basket = basket_of(1, MARKUP)
+    said, contact, *_ = shown(basket, "tiny", MARKUP)
+    assert MARKUP not in said + contact and "&lt;img" in contact
+    *_, last = run(WISH, "tiny", basket)
+    assert MARKUP not in last.samples + last.numbers
