@@ -14,9 +14,8 @@ from flowdemo.sizes import NetConfig, Share, Strict, check_net
 
 SCHEMA, MAX_SIDE = 2, 256
 MACHINE = r"^[\w .,()@/+-]*$"
-Source = Annotated[
-    str, Field(pattern=r"^[\w.-]+(/[\w.-]+)?$", max_length=200)
-]  # a name or OWNER/NAME
+# A name or OWNER/NAME, of which a commit may be named.
+Source = Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)?(@[\w.-]+)?$", max_length=200)]
 HEX_40, HEX_64 = r"^[0-9a-f]{40}$", r"^[0-9a-f]{64}$"
 
 

@@ -42,7 +42,7 @@ class Wish:
     """
 
     name: str
-    steps: int = 200
+    steps: int = 120
     learning_rate: float = 1e-3
     frozen: str = "nothing"
     augment: float = 1.0
@@ -86,7 +86,9 @@ def finetune(
     labels: list[str],
     wanted: Wanted = lambda: True,
 ) -> Iterator[Rehearsal | Progress | Snapshot | Tuned]:
-    """Trains `origin` on pictures (n, c, h, w) in [0, 1] of these classes; the last is a `Tuned`.
+    """Trains `origin` on pictures (n, c, h, w) of these classes; the last is a `Tuned`.
+
+    They are uint8, or lie in [0, 1].
 
     Classes that it does not know become new ones. Every second or so there is a `Snapshot`. When it
     is not `wanted` any more, the seconds are over, or the loss stays without a finite value, it ends
@@ -114,7 +116,10 @@ def finetune(
             if passed > due:
                 due = passed + EVERY
                 yield Snapshot(progress, so_far(config, state, origin))
-            if not wanted() or (wish.seconds is not None and passed > wish.seconds):
+            if not wanted():
+                break
+            if wish.seconds is not None and passed > wish.seconds and progress.step < wish.steps:
+                note = f"the time was over after {progress.step} of {wish.steps} steps"
                 break
     except Diverged as error:  # the weights are those before
         note = f"{error}: this is what it had learnt before; take a smaller learning rate"

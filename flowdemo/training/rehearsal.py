@@ -26,7 +26,7 @@ class Lesson:
 
     The new rows are trained by the method's own loss. In the old ones the network is to answer as
     `origin` does, at the same x_t, times and weight: no old data is needed, only samples of `origin`.
-    `pictures` (n, c, h, w) lie in [0, 1], `x_old` (m, ...) is normalised.
+    `pictures` (n, c, h, w) are uint8 or lie in [0, 1], `x_old` (m, ...) is normalised.
     """
 
     origin: Model
@@ -47,7 +47,9 @@ class Lesson:
     def draw(self, generator: Generator) -> Batch:
         """The new rows, each varied anew, and then the old ones."""
         rows = torch.randint(len(self.pictures), (self.new,), generator=generator)
-        x_new = self.origin.normalise(augment(self.pictures[rows], generator, self.strength))
+        pixels = self.pictures[rows]
+        pixels = pixels if pixels.is_floating_point() else pixels.float() / 255
+        x_new = self.origin.normalise(augment(pixels, generator, self.strength))
         n_old = self.batch_size - self.new
         old = torch.randint(len(self.x_old), (n_old,), generator=generator)
         dropped = torch.rand(n_old, generator=generator) < DROPPED
