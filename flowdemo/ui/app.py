@@ -45,7 +45,8 @@ def build_app() -> gr.Blocks:
                 shelf_tab.build(tab, desk)
             with gr.Tab(text.TOUR_TAB, id="tour", elem_id="tab-tour") as tab:
                 tour_tab.build(tab, tabs)
-        demo.load(None, None, None, js=(HERE / "hide.js").read_text(), api_visibility="private")
+        for script in ("hide.js", "announce.js"):
+            demo.load(None, None, None, js=(HERE / script).read_text(), api_visibility="private")
         api.build()
         lab_api.build()
         train_api.build()

@@ -180,8 +180,8 @@ EXPLAIN_COMPARE = both(
 MODELS = both(
     "models",
     "Every model that can be sampled: what ships, what was trained here, and what the Hub has. Choosing one of the Hub in "
-    "any tab pulls it, too.",
-    "所有可以采样的模型:随仓库附带的、在本机训练的,以及 Hub 上的。在任何标签页选择 Hub 上的模型也会自动下载。",
+    "Generate or Compare pulls it, too.",
+    "所有可以采样的模型:随仓库附带的、在本机训练的,以及 Hub 上的。在“生成”或“比较”中选择 Hub 上的模型也会自动下载。",
 )
 FROM_HUB = both("from-hub", "From the Hub", "从 Hub 获取")
 TO_HUB = both("to-hub", "To the Hub", "发送到 Hub")
