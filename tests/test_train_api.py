@@ -1,7 +1,10 @@
 """Fine-tuning over HTTP."""
 
 import inspect
+import re
+import time
 import zipfile
+from pathlib import Path
 
 import pytest
 from gradio_client import Client, handle_file
@@ -25,10 +28,13 @@ def test_finetune_over_http_returns_a_checkpoint_and_numbers(server, tiny, tmp_p
         (tmp_path / f"{k}.png").write_bytes(png(drawn(k)))
         files.append(handle_file(str(tmp_path / f"{k}.png")))
     client = Client(server, verbose=False)
-    file, numbers = client.predict(
+    job = client.submit(
         model="tiny", files=files, class_name="cross", name="over-http", steps=2,
         api_name="/finetune",
     )  # fmt: skip
+    file, numbers = job.result()
+    _, told = job.outputs()[0]
+    assert "Rehearsing" in told["status"]
     assert set(numbers) == {
         "name", "classes", "accuracy_before", "accuracy_after", "steps", "seconds", "images_seen",
     }  # fmt: skip
@@ -39,6 +45,38 @@ def test_finetune_over_http_returns_a_checkpoint_and_numbers(server, tiny, tmp_p
     assert load_folder_classes(tmp_path / "out" / "over-http") == (*"0123456789", "cross")
     _, made = client.predict(model="over-http", n=2, label="cross", api_name="/generate")
     assert made["model"] == "over-http"
+
+
+def test_a_strangers_result_over_http_is_offered_to_that_stranger(server, tiny, public, tmp_path):
+    (tmp_path / "a.png").write_bytes(png(drawn()))
+    ann, bob = Client(server, verbose=False), Client(server, verbose=False)
+    asked = {"files": [handle_file(str(tmp_path / "a.png"))], "class_name": "cross", "steps": 1,
+             "name": "mine", "api_name": "/finetune"}  # fmt: skip
+    file, numbers = ann.predict(model="tiny", **asked)
+    secret = numbers["name"]
+    assert Path(file).name == "mine.zip" and re.fullmatch(r"mine-[0-9a-f]{20}", secret)
+    _, again = ann.predict(model=secret, **asked)
+    assert re.fullmatch(r"mine-2-[0-9a-f]{20}", again["name"])
+    with pytest.raises(Exception, match="cannot be fine-tuned: choose one of the list"):
+        bob.predict(model=secret, **asked)
+    assert not {secret, "mine"} & {row["name"] for row in bob.predict(api_name="/models")}
+
+
+def test_a_job_that_is_cancelled_ends_the_training(server, tiny, tmp_path):
+    (tmp_path / "a.png").write_bytes(png(drawn()))
+    client = Client(server, verbose=False)
+    job = client.submit(
+        model="tiny", files=[handle_file(str(tmp_path / "a.png"))], class_name="cross", steps=5000,
+        name="long", api_name="/finetune",
+    )  # fmt: skip
+    while not any("Step" in told["status"] for _, told in job.outputs()):
+        time.sleep(0.05)
+    job.cancel()
+    for _ in range(200):
+        if checkpoints.find("long"):  # here what was learnt is kept
+            break
+        time.sleep(0.05)
+    assert checkpoints.read_config(tiny / "long").training["images_seen"] < 5000 * 48
 
 
 def test_the_endpoint_begins_with_what_a_wish_is_by_itself():

@@ -16,7 +16,7 @@ from flowdemo.data.drawn import to_digit
 from flowdemo.data.pictures import Pictures
 from flowdemo.ui import train_events
 from flowdemo.ui.train import run
-from flowdemo.ui.train_events import add_drawing, add_files, add_place, shown
+from flowdemo.ui.train_events import add_drawing, add_files, add_place, config_of, shown
 from flowdemo.ui.train_pictures import Basket, sheet
 from flowdemo.ui.work import Switch
 from tests.conftest import make_model
@@ -33,9 +33,10 @@ def test_drawings_uploads_and_archives_are_joined_as_the_network_sees_them(tiny,
     said, contact, *_ = add_files(basket, "tiny", "cross", files)
     assert basket.counts == {"cross": 4, "ring": 2} and said == "6 pictures of 2 classes."
     assert "cross (new): 4 pictures" in contact and contact.count("<figure>") == 2
-    pixels, labels = basket.lesson()
+    pixels, labels = basket.lesson(config_of("tiny"))
     assert labels == ["cross"] * 4 + ["ring"] * 2
-    assert pixels.shape == (6, 1, 28, 28) and (pixels[0] - to_digit(drawn())).abs().max() < 1 / 255
+    assert pixels.shape == (6, 1, 28, 28) and pixels.dtype == torch.uint8
+    assert (pixels[0] / 255 - to_digit(drawn())).abs().max() < 1 / 255
 
 
 def test_the_sheet_shows_the_very_pixels_that_are_learnt(tiny):
@@ -119,6 +120,11 @@ def test_what_was_added_can_be_taken_away_again(tiny, tmp_path):
     _, contact, _, gone, tools = train_events.clear(basket, "tiny")
     assert (len(basket), contact, gone["choices"], tools["visible"]) == (0, "", [], False)
     train_events.undo(basket, "tiny")  # of nothing
+    for names in (["ring/a.png"], ["cross/a.png", "ring/b.png"], ["square/a.png"]):
+        add_files(basket, "tiny", "x", [str(zip_of(tmp_path / "b.zip", names))])
+    train_events.drop(basket, "tiny", "cross")
+    train_events.undo(basket, "tiny")  # what was added last, as before
+    assert basket.counts == {"ring": 2}
 
 
 @pytest.mark.parametrize(
@@ -147,7 +153,7 @@ def test_pictures_for_a_network_of_other_data_are_dropped_with_a_word(tiny):
     assert "2 pictures are dropped" in said and contact == "" and name == "colours-mine"
     assert basket.shape == (3, 32, 32)
     add_drawing(basket, "colours", "cross", pad())
-    assert basket.lesson()[0].shape == (1, 3, 32, 32)
+    assert basket.lesson(config_of("colours"))[0].shape == (1, 3, 32, 32)
 
 
 def test_markup_in_names_is_text(tiny):

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from dataclasses import replace
 from types import SimpleNamespace
 
 import gradio as gr
@@ -39,10 +40,10 @@ def test_strangers_train_only_where_that_is_allowed(tiny, public, monkeypatch):
     basket = basket_of(1)
     monkeypatch.delenv("FLOWDEMO_ALLOW_TRAINING")
     with pytest.raises(gr.Error, match="FLOWDEMO_ALLOW_TRAINING=1"):
-        list(press(Switch(), basket, "tiny", *VALUES))
+        list(press(Switch(), None, basket, "tiny", *VALUES))
     monkeypatch.setenv("FLOWDEMO_ALLOW_TRAINING", "1")
     with pytest.raises(gr.Error, match="at most 600 steps here, not 601"):
-        list(press(Switch(), basket, "tiny", "mine", 601, *VALUES[2:]))
+        list(press(Switch(), None, basket, "tiny", "mine", 601, *VALUES[2:]))
     assert train.allowed(Wish("a", steps=600)).seconds == 180
     assert train.allowed(Wish("a", seconds=30)).seconds == 30
 
@@ -117,6 +118,19 @@ def test_a_strangers_result_is_that_strangers_alone(tiny, public):
     for guess in ("mine", "mine-", f"mine-{'0' * 20}", f"../.visitors/{last.name}", ".visitors"):
         with pytest.raises(ValueError, match="no model"):
             load(guess)
+
+
+def test_a_strangers_results_have_names_of_their_own_and_keep_their_secret(tiny, public):
+    with Visitor("ann"):
+        first, second = (list(run(WISH, "tiny", basket_of(1)))[-1].name for _ in range(2))
+        assert [label_of(name) for name in (first, second)] == ["mine (yours)", "mine-2 (yours)"]
+        assert train.fresh_name("x-mine") == "x-mine" and train.fresh_name(second) == "mine-2-mine"
+        *_, last = run(replace(WISH, name="again"), first, basket_of(1, "ring"))
+    folder = checkpoints.folder_of(last.name)
+    config = read_config(folder)
+    assert config.finetune.start == "mine" and config.classes[-2:] == ("cross", "ring")
+    told = "".join((folder / name).read_text() for name in ("config.json", "README.md"))
+    assert first.rpartition("-")[2] not in told and first not in last.words + last.numbers
 
 
 def test_what_strangers_made_goes_after_an_hour_and_makes_room(tiny, public, monkeypatch):

@@ -9,6 +9,7 @@ import pytest
 
 from flowdemo.checkpoints import load, read_config, save
 from flowdemo.compare import Spec, compare, resolve
+from flowdemo.config import FineTune
 from flowdemo.training.bundled import read_recipe
 from flowdemo.training.finetune import Tuned
 from flowdemo.training.trainer import Progress
@@ -25,12 +26,12 @@ from flowdemo.ui.controls import properties
 from flowdemo.ui.generate import default_choice
 from flowdemo.ui.models import by_data
 from flowdemo.ui.train import run
-from flowdemo.ui.train_events import press
+from flowdemo.ui.train_events import add_drawing, press
 from flowdemo.ui.train_live import Clock, Curve
 from flowdemo.ui.train_pictures import Basket
 from flowdemo.ui.work import Stopped, Switch
 from tests.conftest import make_model
-from tests.drawings import VALUES, WISH, basket_of
+from tests.drawings import VALUES, WISH, basket_of, pad
 
 
 def test_only_networks_that_can_learn_are_offered(tiny):
@@ -82,10 +83,15 @@ def test_a_run_ends_as_a_checkpoint_that_every_tab_takes(tiny):
 
 
 def test_a_press_updates_the_page_and_its_last_update_can_be_opened(tiny):
-    states = list(press(Switch(), basket_of(), "tiny", *VALUES))
-    first = dict(zip(train_events.Results.__dataclass_fields__, states[0], strict=True))
-    last = dict(zip(train_events.Results.__dataclass_fields__, states[-1], strict=True))
-    assert first["after"]["visible"] is False and last["after"]["visible"] is True
+    states = list(press(Switch(), None, basket_of(), "tiny", *VALUES))
+    shown = [dict(zip(train_events.Results.__dataclass_fields__, s, strict=True)) for s in states]
+    last = shown[-1]
+    # What an earlier run left can be opened until there are steps.
+    assert "Rehearsing" in shown[0]["status"] and shown[0]["after"] == gr.skip()
+    after = [state["after"]["visible"] for state in shown if state["after"] != gr.skip()]
+    assert len(after) > 1 and after[-1] is True and not any(after[:-1])
+    cleared = [state["numbers"] for state in shown if "Step" in state["status"]]
+    assert cleared and not any(cleared) and "steps" in last["numbers"]
     assert list(last["loss"].columns) == ["step", "loss"] and len(last["error"]) == 3
     assert (last["name"], last["wished"]) == ("mine", "tiny-mine")
     with zipfile.ZipFile(last["files"]) as file:
@@ -108,7 +114,7 @@ def test_a_name_that_is_taken_gets_a_number_and_one_that_is_none_is_refused(tiny
     assert names == ["mine", "mine-2"]
     assert train.fresh_name("x-mine") == "x-mine" and train.fresh_name("a/B-mine-3") == "b-mine"
     with pytest.raises(gr.Error, match="is no name"):
-        list(press(Switch(), basket, "tiny", "../x", *VALUES[1:]))
+        list(press(Switch(), None, basket, "tiny", "../x", *VALUES[1:]))
 
 
 def test_stop_keeps_what_is_learnt_and_before_that_nothing(tiny):
@@ -121,13 +127,68 @@ def test_stop_keeps_what_is_learnt_and_before_that_nothing(tiny):
     switch = Switch()
     switch.begin()
     switch.stop()  # while it waits for its turn
-    states = list(press(switch, basket_of(), "tiny", "none", *VALUES[1:]))
+    states = list(press(switch, None, basket_of(), "tiny", "none", *VALUES[1:]))
     assert states[-1][0] == text.STOPPED and not (tiny / "none").exists()
+
+
+def test_of_presses_that_wait_only_the_newest_runs_and_of_what_was_gathered_at_it(tiny):
+    switch, basket = Switch(), basket_of(1, "cross")
+    first = train_events.begin(switch, basket)
+    switch.stop()
+    add_drawing(basket, "tiny", "ring", pad())
+    second = train_events.begin(switch, basket)
+    add_drawing(basket, "tiny", "late", pad())
+    basket.data = "cifar10"  # another checkpoint was chosen
+    states = list(press(switch, first, basket, "tiny", "none", *VALUES[1:]))
+    assert [state[0] for state in states] == [text.STOPPED] and not (tiny / "none").exists()
+    list(press(switch, second, basket, "tiny", *VALUES))
+    assert read_config(tiny / "mine").finetune.classes == ("cross", "ring")
+    with pytest.raises(ValueError, match="added for another network"):
+        list(run(WISH, "tiny", basket))
+
+
+def test_what_is_learnt_is_kept_when_the_page_is_closed(tiny):
+    views = run(replace(WISH, steps=500), "tiny", basket_of())
+    next(view for view in views if view.curve)
+    views.close()
+    assert read_config(tiny / "mine").classes[-1] == "cross"
+    views = run(replace(WISH, name="none"), "tiny", basket_of())
+    next(views)
+    views.close()
+    assert not (tiny / "none").exists()
+
+
+def test_a_run_that_was_cut_says_so_and_counts_the_time_that_it_has(tiny, monkeypatch):
+    *views, last = run(replace(WISH, steps=500, seconds=0.01), "tiny", basket_of(1))
+    assert "The time was over after 1 of 500 steps" in last.words
+    assert any("about 0 s left" in view.words for view in views)
+    for minutes in (0.0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match="minutes must be more than 0"):
+            train.allowed(replace(WISH, seconds=minutes))
+    now = [0.0]
+    monkeypatch.setattr(train_live.time, "perf_counter", lambda: now[0])
+    clock = Clock(60)
+
+    def told(step, at):
+        now[0] = at
+        return clock.said(Progress(step, 100, 1.0, 1.0, 0.0, 2.0, None, None, None))
+
+    assert told(10, 20.0) == "Step 10 of 100, about 18 s left"  # 2 s for ten, without drawing
+    assert told(30, 28.0) == "Step 30 of 100, about 28 s left"  # 0.4 s each, drawing and all
+    assert told(31, 59.0) == "Step 31 of 100, about 1 s left"  # then it ends
+
+
+def test_a_checkpoint_of_a_commit_can_learn_and_gets_a_name(tiny):
+    assert train.fresh_name("ann/digits@1f2e3d") == "digits-mine"
+    told = make_model("mnist", "meanflow").config
+    start = FineTune(start="ann/digits@1f2e3d", revision="x", pictures=1, classes=("a",), steps=1,
+                     learning_rate=0.1, frozen="nothing")  # fmt: skip
+    assert told.model_copy(update={"finetune": start}).finetune.start == "ann/digits@1f2e3d"
 
 
 def test_without_pictures_nothing_begins(tiny):
     with pytest.raises(gr.Error, match="add pictures first"):
-        list(press(Switch(), Basket(), "tiny", *VALUES))
+        list(press(Switch(), None, Basket(), "tiny", *VALUES))
 
 
 def test_a_curve_is_thinned_out_and_drawing_leaves_the_time_to_training(monkeypatch):

@@ -1,7 +1,7 @@
 // A pad for one symbol; its value is a PNG as a data address, empty while nothing is drawn.
 const canvas = element.querySelector("canvas"), context = canvas.getContext("2d");
 const WIDTH = 18;
-let strokes = [], drawing = false;
+let strokes = [], sent = [], drawing = false;
 
 function show() {
   context.fillStyle = "#ffffff";
@@ -42,6 +42,17 @@ canvas.addEventListener("pointermove", (event) => {
 }));
 element.querySelector(".fd-clear").addEventListener("click", () => { strokes = []; show(); tell(); });
 element.querySelector(".fd-back").addEventListener("click", () => { strokes.pop(); show(); tell(); });
-// The server empties the pad once it has taken the drawing.
-watch("value", () => { if (!props.value && !drawing) { strokes = []; show(); } });
+// A drawing that is added leaves the pad at once, for the next one. The server empties the value when it has taken
+// it; one that it refuses comes back. Until then another press does nothing.
+document.addEventListener("click", (event) => {
+  if (!event.target.closest("#f-draw") || sent.length) return;
+  [sent, strokes] = [strokes, []];
+  show();
+});
+document.addEventListener("fd-drawing-refused", () => { strokes = [...sent, ...strokes]; sent = []; show(); tell(); });
+watch("value", () => {
+  if (props.value) return;
+  sent = [];
+  if (strokes.length && !drawing) tell();
+});
 show();

@@ -112,7 +112,7 @@ def example_of(data: str) -> ModelConfig:
 def label_of(name: str) -> str:
     """A model's name, with what it takes to have it if it is not here; of one's own no secret."""
     if name in own.names():
-        return f"{name.rpartition('-')[0]} (yours)"
+        return f"{own.plain(name)} (yours)"
     if checkpoints.find(name):
         return name
     entry = catalogue.entries().get(name)

@@ -1,8 +1,10 @@
 """Which checkpoints a visitor made here: what no list has, that visitor's page offers."""
 
+import re
+
 from gradio.context import LocalContext
 
-from flowdemo import checkpoints
+from flowdemo import checkpoints, visitors
 
 MAX_SESSIONS = 200
 MADE: dict[str, list[str]] = {}  # session -> names, the oldest session first
@@ -22,6 +24,11 @@ def names() -> list[str]:
     """What the visitor of the present request made and is still there."""
     made = MADE.get(session_of() or "", [])
     return [name for name in made if checkpoints.find(name) is not None]
+
+
+def plain(name: str) -> str:
+    """The name without the part that is the visitor's secret, if it has one."""
+    return name.rpartition("-")[0] if re.fullmatch(visitors.SECRET, name) else name
 
 
 def session_of() -> str | None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from typing import Any
 
@@ -42,19 +42,24 @@ class View:
 def offered() -> list[str]:
     """The checkpoints here that can be fine-tuned, one-step digits first."""
     names = [name for name, config in configs().items() if refusal(config) is None]
-    here = [name for name in names if checkpoints.find(name)]
-    return sorted(here, key=lambda name: name != "mnist-meanflow")
+    here = {*checkpoints.folders(), *own.names()}
+    return sorted(
+        here.intersection(names), key=lambda name: (name != "mnist-meanflow", names.index(name))
+    )
 
 
 def fresh_name(model: str) -> str:
     """ "mnist-meanflow-mine", "mnist-meanflow-mine-2" and so on: a name that is not taken."""
-    return free(f"{re.sub('-mine(-[0-9]+)?$', '', model.split('/')[-1][:48].lower())}-mine")
+    first = own.plain(model).split("/")[-1].split("@")[0][:48].lower()
+    return free(f"{re.sub('-mine(-[0-9]+)?$', '', first)}-mine")
 
 
 def free(name: str) -> str:
-    """The name, with a number behind it if it is taken."""
-    numbered = (f"{name[:58]}-{k}" for k in count(2))
-    return next(each for each in chain([name], numbered) if not checkpoints.is_taken(each))
+    """The name, with a number behind it if it is taken, also by a result of this visitor."""
+    mine = set(map(own.plain, own.names()))
+    longest = visitors.LONGEST if settings.is_public() else 64
+    names = chain([name[:longest]], (f"{name[: longest - 4]}-{k}" for k in count(2)))
+    return next(each for each in names if not (each in mine or checkpoints.is_taken(each)))
 
 
 def allowed(wish: Wish) -> Wish:
@@ -67,6 +72,8 @@ def allowed(wish: Wish) -> Wish:
     most, seconds = settings.max_tuning()
     if wish.steps > most:
         raise ValueError(f"at most {most} steps here, not {wish.steps}")
+    if wish.seconds is not None and not wish.seconds > 0:
+        raise ValueError("the minutes must be more than 0")
     checkpoints.check_name(wish.name)
     if settings.is_public():  # said before the work rather than after it
         visitors.make_room(checkpoints.TRAINED / checkpoints.VISITORS)
@@ -81,37 +88,59 @@ def start_of(name: str) -> Model:
             f"{name} is too large to be trained on this public page: choose a smaller checkpoint, "
             "or run FlowDemo yourself"
         )
-    return model
+    # What a visitor made goes on without the part of its name that is that visitor's secret.
+    return replace(model, config=model.config.model_copy(update={"name": own.plain(name)}))
 
 
 def run(wish: Wish, model: str, basket: Basket, wanted: Wanted = lambda: True) -> Iterator[View]:
     """A run, shown while it goes on; its last view names the checkpoint that was saved.
 
     `Stopped` if it was not wanted any more before anything was learnt; afterwards it is saved as it
-    is. ValueError says what cannot be trained.
+    is, also where nobody looks any more. ValueError says what cannot be trained.
     """
     wish = allowed(wish)
     if not wanted():
         raise Stopped
     origin = start_of(model)
-    basket.suit(origin.config)
-    pictures, labels = basket.lesson()
-    curve, latest, clock = Curve(), None, Clock()
-    calm = yielding(lambda rows: None)  # a timed run of somebody else goes first
-    with closing(finetune(wish, origin, pictures, labels, wanted)) as states:
-        for state in states:
-            if latest is None and not wanted():
-                raise Stopped
-            if isinstance(state, Rehearsal):
-                yield View(rehearsing(state))
-            elif isinstance(state, Snapshot):
-                shown = clock.draw(lambda model=state.model: drawn(model, labels))
-                yield View(said(wish, state.progress), curve, shown)
-            elif isinstance(state, Progress):
-                curve, latest = curve.then(state), state
-            calm(0)
-    yield View("Saving ...", curve)
-    yield finished(state, wish, labels, curve, latest)
+    pictures, labels = basket.lesson(origin.config)
+    seen, calm = Seen(Clock(wish.seconds)), yielding(lambda rows: None)
+    try:
+        with closing(finetune(wish, origin, pictures, labels, wanted)) as states:
+            for state in states:
+                if seen.latest is None and not wanted():
+                    raise Stopped
+                yield from seen.views(state, labels)
+                calm(0)  # a timed run of somebody else goes first
+        yield View("Saving ...", seen.curve)
+    except GeneratorExit:  # the page was closed, or its connection was lost
+        if seen.model is not None and not settings.is_public():
+            keep(seen.model, wish.name)
+        raise
+    yield finished(state, wish, labels, seen.curve, seen.latest)
+
+
+@dataclass
+class Seen:
+    """What there is to show of a run so far: the newest step, and the newest model."""
+
+    clock: Clock
+    curve: Curve = field(default_factory=Curve)
+    latest: Progress | None = None
+    model: Model | None = None
+
+    def views(
+        self, state: Rehearsal | Progress | Snapshot | Tuned, labels: list[str]
+    ) -> Iterator[View]:
+        """A view, where that state is worth one."""
+        if isinstance(state, Rehearsal):
+            yield View(rehearsing(state))
+        elif isinstance(state, Progress):
+            self.curve, self.latest = self.curve.then(state), state
+        else:
+            self.model = state.model
+        if isinstance(state, Snapshot):
+            shown = self.clock.draw(lambda: drawn(state.model, labels))
+            yield View(self.clock.said(state.progress), self.curve, shown)
 
 
 def rehearsing(state: Rehearsal) -> str:
@@ -119,14 +148,6 @@ def rehearsing(state: Rehearsal) -> str:
     if state.made == state.wanted:
         return "Measuring how many samples of the old classes are right ..."
     return f"Rehearsing what it knows: {state.made} of {state.wanted} classes"
-
-
-def said(wish: Wish, progress: Progress) -> str:
-    """Progress in words, with the time that is left."""
-    left = progress.seconds / max(progress.step, 1) * (progress.steps - progress.step)
-    if wish.seconds is not None:
-        left = min(left, max(0.0, wish.seconds - progress.seconds))
-    return f"Step {progress.step} of {progress.steps}, about {left:.0f} s left"
 
 
 def drawn(model: Model, labels: list[str]) -> str:
@@ -169,7 +190,7 @@ def keep(model: Model, name: str) -> str:
         name = free(name)
         checkpoints.save_as(model, name)
         return name
-    secret = checkpoints.save_for_visitor(model, name)
+    secret = checkpoints.save_for_visitor(model, free(name))
     own.remember(secret)
     return secret
 

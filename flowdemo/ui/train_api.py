@@ -1,5 +1,7 @@
 """The HTTP endpoint of fine-tuning: pictures in, a checkpoint out."""
 
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +49,13 @@ def finetune(
     learning_rate: float = Wish.learning_rate,
     frozen: str = Wish.frozen,
     seed: int = Wish.seed,
-) -> tuple[str, dict[str, Any]]:
+) -> Iterator[tuple[str | None, dict[str, Any]]]:
     """Fine-tunes a checkpoint on uploaded pictures of `class_name`, on zip files of folders of
     classes, or on `data`, a data set by name or OWNER/NAME of the Hub.
 
     Returns the checkpoint as a zip file, and numbers: the name that `/generate` takes, classes,
     the share of old classes' samples that are right before and after, steps, seconds, images seen.
+    Until then only a `status` in words; a job that is cancelled ends the training.
     """
     with spoken():
         have(model)
@@ -67,5 +70,9 @@ def finetune(
             most = min(2000, settings.max_pictures(basket.shape))
             for _ in basket.read(data, class_name, most):
                 pass
-        *_, last = run(wish, model, basket)
-        return zipped(last.name, fresh_folder()), last.report
+        with closing(run(wish, model, basket)) as views:
+            for view in views:
+                if view.name is None:
+                    yield None, {"status": view.words}
+                else:
+                    yield zipped(view.name, fresh_folder()), view.report

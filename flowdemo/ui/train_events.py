@@ -115,12 +115,17 @@ def add_place(
         with closing(basket.read(where.strip(), name or "", int(most or 1))) as states:
             for state in states:
                 if not wanted():
-                    yield [text.STOPPED, *nothing]
+                    yield shown(basket, model, text.STOPPED)
                     return
                 if isinstance(state, int):
                     yield [f"{state} pictures looked at ...", *nothing]
                 else:
                     yield shown(basket, model, skipped(state.broken))
+
+
+def halt(switch: Switch) -> None:
+    """Stops the reading, which says so itself."""
+    switch.stop()
 
 
 def skipped(broken: tuple[str, ...]) -> str:
@@ -149,14 +154,21 @@ def drop(basket: Basket, model: str, name: str) -> list[Any]:
         return shown(basket, model, "")
 
 
-def press(switch: Switch, basket: Basket, model: str, *values: Any) -> Iterator[list[Any]]:
-    """A run as updates of the results."""
+def begin(switch: Switch, basket: Basket) -> int:
+    """A new run takes the place of the one before, of what is gathered now; its number."""
+    basket.ask()
+    return switch.begin()
+
+
+def press(
+    switch: Switch, number: int | None, basket: Basket, model: str, *values: Any
+) -> Iterator[list[Any]]:
+    """The run of that number as updates of the results; it may have waited for its turn."""
     with spoken():
         config_of(model)
         wish = wish_of(values)
-    yield from events.press(
-        switch, train.run(wish, model, basket, switch.wanted()), fields, OUTPUTS
-    )
+    wanted, asked = switch.wanted(number), basket.asked or basket
+    yield from events.press(switch, train.run(wish, model, asked, wanted), fields, OUTPUTS)
 
 
 def wish_of(values: tuple[Any, ...]) -> Wish:
@@ -169,9 +181,14 @@ def wish_of(values: tuple[Any, ...]) -> Wish:
 
 
 def fields(view: View) -> list[Any]:
-    """A view in the order of the results; the last is the checkpoint that can be opened."""
-    box = [gr.update(visible=True), *frames(view.curve)] if view.curve else [gr.skip()] * 3
-    update = [html.escape(view.words), *box, *map(or_skip, (view.samples, view.numbers))]
+    """A view in the order of the results; the last is the checkpoint that can be opened.
+
+    What was made before can be opened until there are steps, from which on there will be a new one.
+    """
+    if view.curve is None:
+        return events.said(html.escape(view.words), OUTPUTS)
+    update = [html.escape(view.words), gr.update(visible=True), *frames(view.curve)]
+    update += [or_skip(view.samples), view.numbers or ""]
     if view.name is None:
         return [*update, gr.update(visible=False), *[gr.skip()] * 3]
     start = configs()[view.name].finetune.start

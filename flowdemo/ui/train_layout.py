@@ -57,8 +57,8 @@ def sources() -> Sources:
                 file_types=["image", ".zip"], elem_id="f-files",
             )  # fmt: skip
             upload = gr.Button("Add files", elem_id="f-upload")
-        with gr.Tab("Data set" if settings.is_public() else "Data set or folder"):
-            public = settings.is_public()
+        public = settings.is_public()
+        with gr.Tab("Data set" if public else "Data set or folder"):
             help_ = train_text.PLACE_HELP_PUBLIC if public else train_text.PLACE_HELP
             place = gr.Textbox(label="Name", info=help_, elem_id="f-place")
             largest = min(5000, settings.max_pictures((1, 28, 28)))
@@ -107,8 +107,8 @@ def gathered(said: gr.HTML, classes: gr.Dropdown) -> tuple[Gathered, list[gr.But
         undo = gr.Button("Undo the last", elem_id="f-undo", **small)
         clear = gr.Button("Clear", elem_id="f-clear", **small)
         gone = gr.Dropdown(
-            [], show_label=False, container=False, min_width=120, allow_custom_value=True,
-            elem_id="f-gone",
+            [], label="Class to remove", show_label=False, container=False, min_width=120,
+            allow_custom_value=True, elem_id="f-gone",
         )  # fmt: skip
         drop = gr.Button("Remove this class", elem_id="f-drop", **small)
     return Gathered(said, sheet, classes, gone, tools), [undo, clear, drop]

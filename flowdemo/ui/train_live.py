@@ -35,10 +35,25 @@ class Curve:
 
 
 class Clock:
-    """Draws now and then: every few seconds, and rarely enough to leave the time to the training."""
+    """The time of a run: when to draw, every few seconds but mostly training, and what is left.
 
-    def __init__(self) -> None:
-        self.due = 0.0
+    `seconds`, if any, are those after which the run ends, counted from here.
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self.due, self.seconds, self.began = 0.0, seconds, time.perf_counter()
+        self.first: tuple[int, float] | None = None  # step and time of the first that was told
+
+    def said(self, progress: Progress) -> str:
+        """Progress in words, with the time that is left, drawing and all."""
+        now = time.perf_counter()
+        step, then = self.first = self.first or (progress.step, now)
+        done = progress.step - step
+        each = (now - then) / done if done else progress.seconds / progress.step
+        left = each * (progress.steps - progress.step)
+        if self.seconds is not None:
+            left = min(left, max(0.0, self.began + self.seconds - now))
+        return f"Step {progress.step} of {progress.steps}, about {left:.0f} s left"
 
     def draw(self, make: Callable[[], str]) -> str | None:
         """What `make` returns, or None if it is not the time yet."""

@@ -7,9 +7,9 @@ from typing import Any
 
 import gradio as gr
 
-from flowdemo import checkpoints, settings
+from flowdemo import checkpoints
 from flowdemo.compare import completed, parse_spec
-from flowdemo.ui import compare_controls, controls, train
+from flowdemo.ui import compare_controls, controls, own, train
 from flowdemo.ui.compare import Comparison
 from flowdemo.ui.compare_events import PROMISED
 from flowdemo.ui.generate import ALL, default_choice
@@ -19,7 +19,7 @@ from flowdemo.ui.work import Switch, spoken
 
 def zipped(name: str, folder: Path) -> str:
     """The files of a checkpoint as one zip file."""
-    label = (settings.is_public() and name.rpartition("-")[0]) or name
+    label = own.plain(name)
     file = folder / f"{label}.zip"
     with zipfile.ZipFile(file, "w") as archive:
         for part in sorted(checkpoints.folder_of(name).iterdir()):

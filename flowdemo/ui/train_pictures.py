@@ -22,11 +22,15 @@ Shape = tuple[int, int, int]
 
 @dataclass
 class Basket:
-    """What one visitor has gathered, addition by addition, for networks of one kind of data."""
+    """What one visitor has gathered, addition by addition, for networks of one kind of data.
+
+    `asked` is the copy that was made when a training was asked for: it may have to wait for its turn.
+    """
 
     data: str = ""
     shape: Shape = (1, 28, 28)
     parts: list[Pictures] = field(default_factory=list)
+    asked: "Basket | None" = None
 
     def suit(self, config: ModelConfig) -> int:
         """Empties itself for a network that sees pictures otherwise; how many were dropped."""
@@ -92,9 +96,8 @@ class Basket:
 
     def drop(self, name: str) -> None:
         """Without a class."""
-        kept = [without(part, name) for part in self.parts if name in part.classes]
-        others = [part for part in self.parts if name not in part.classes]
-        self.parts = [part for part in (*others, *kept) if len(part.images)]
+        kept = [without(part, name) if name in part.classes else part for part in self.parts]
+        self.parts = [part for part in kept if len(part.images)]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -105,12 +108,18 @@ class Basket:
         number = torch.bincount(every.labels, minlength=len(every.classes)).tolist()
         return {name: n for name, n in zip(every.classes, number, strict=True) if n}
 
-    def lesson(self) -> tuple[Tensor, list[str]]:
-        """Pixels in [0, 1] (n, c, h, w), and the name of each one's class."""
+    def ask(self) -> None:
+        """Remembers what there is now as what is to be learnt."""
+        self.asked = replace(self, parts=list(self.parts), asked=None)
+
+    def lesson(self, config: ModelConfig) -> tuple[Tensor, list[str]]:
+        """Pictures uint8 (n, c, h, w) for such a network, and the name of each one's class."""
         if not self.parts:
             raise ValueError("add pictures first: draw them, upload them, or name a data set")
+        if self.kind != (config.data, config.sample_shape):
+            raise ValueError("these pictures were added for another network: add them again")
         every = joined(self.parts)
-        return every.images.float() / 255, [every.classes[k] for k in every.labels.tolist()]
+        return every.images, [every.classes[k] for k in every.labels.tolist()]
 
 
 def named(part: Pictures, alone: str, name: str) -> Pictures:

@@ -15,7 +15,7 @@ from flowdemo.ui import (
     train_text,
 )
 from flowdemo.ui.controls import names_for
-from flowdemo.ui.events import LATEST, PROMPT, QUICK, TRAIN, Place, begin_run, stop_run
+from flowdemo.ui.events import LATEST, PRIVATE, PROMPT, QUICK, TRAIN, Place, begin_run, stop_run
 from flowdemo.ui.models import configs
 from flowdemo.ui.train_layout import Gathered, Shown, Sources
 from flowdemo.ui.train_pictures import Basket
@@ -73,9 +73,10 @@ def wire_run(
 ) -> gr.events.Dependency:
     """Start and Stop; returns the end of a run."""
     (go, stop), switch, status = buttons, gr.State(Switch()), shown.results.status
+    number = gr.Number(visible="hidden")  # goes with the press: a state is read at the run's turn
     stop.click(stop_run, switch, status, **QUICK)
-    return go.click(begin_run, switch, None, **QUICK).then(
-        train_events.press, [switch, *asked], shown.results.all, show_progress_on=status,
+    return go.click(train_events.begin, [switch, asked[0]], number, **QUICK).then(
+        train_events.press, [switch, number, *asked], shown.results.all, show_progress_on=status,
         **LATEST, **TRAIN,
     )  # fmt: skip
 
@@ -105,9 +106,11 @@ def wire_sources(
     model, known_ = own[1], [*own]
     named = [*known_, gathered.name]
     model.input(train_events.choose_model, known_, [*gathered.all, wished], **PROMPT)
-    sources.draw.click(
+    added = sources.draw.click(
         train_events.add_drawing, [*named, sources.pad], [*gathered.all, sources.pad], **PROMPT
     )
+    refused = "() => { document.dispatchEvent(new Event('fd-drawing-refused')); }"
+    added.failure(None, None, None, js=refused, **PRIVATE)
     sources.upload.click(
         train_events.add_files, [*named, sources.files], [*gathered.all, sources.files],
         **PROMPT | PICTURES,
@@ -117,7 +120,7 @@ def wire_sources(
         train_events.add_place, [reading, *named, sources.place, sources.most], gathered.all,
         show_progress_on=gathered.said, **LATEST, **PICTURES,
     )  # fmt: skip
-    sources.halt.click(stop_run, reading, gathered.said, **QUICK)
+    sources.halt.click(train_events.halt, reading, None, **QUICK)
     works = (train_events.undo, train_events.clear, train_events.drop)
     for button, work in zip(buttons, works, strict=True):
         given = [*known_, gathered.gone] if work is train_events.drop else known_

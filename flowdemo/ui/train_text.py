@@ -6,8 +6,8 @@ TRAIN_TAB = both("tab-train", "Train", "训练")
 TRAIN = both(
     "train-tab",
     "Teach a checkpoint your own pictures: draw ten of a symbol, or bring files. A class of a new name is added; "
-    "the old ones stay. One to two minutes on two cores.",
-    "让检查点学习你自己的图片:把一个符号画十次,或上传文件。新名字会成为新类别,旧类别保留。双核上约一到两分钟。",
+    "the old ones stay. About a minute on two cores.",
+    "让检查点学习你自己的图片:把一个符号画十次,或上传文件。新名字会成为新类别,旧类别保留。双核上约一分钟。",
 )
 REFUSED = both(
     "train-refused",
@@ -17,7 +17,7 @@ REFUSED = both(
 )
 KEPT_AN_HOUR = both(
     "train-kept",
-    "On this public page the result is offered to you alone, for an hour: take the files.",
+    "On this public page the result is offered to you alone, for an hour, as long as this page stays open: take the files.",
     "在此公共页面,结果只对你可见,保留一小时:请下载文件。",
 )
 CLASS_HELP = both(
@@ -62,7 +62,7 @@ EXPLAIN = both(
 - **Old classes right**: the share of samples of the old classes that the classifier in this repository takes for their class, from the same noise
   before and after.
 - **Loss** is what is minimised, each sample's error divided by a power of itself; **error** is the plain squared error. Both are running means.
-- **Stop** keeps what is learnt so far. The saved weights are a running average.
+- **Stop** keeps what is learnt so far, and so does closing the page of your own machine. The saved weights are a running average.
 """,
     """
 - 每批的一半是**你的图片**,每次都重新略作平移、旋转、缩放;网络用其方法本身的损失学习它们。
@@ -71,7 +71,7 @@ EXPLAIN = both(
 - **冻结**:*all but the conditioning* 只训练把时间、类别、权重变成特征的部分;*all but the labels* 只训练新行。
 - **旧类别正确率**:旧类别样本中被本仓库分类器认作其类别的比例,前后用同一噪声。
 - **loss** 是被最小化的量,每个样本的误差除以其自身的幂;**error** 是普通平方误差。两者都是滑动平均。
-- **停止**会保留已学到的。保存的权重是滑动平均。
+- **停止**会保留已学到的;在自己的机器上关闭页面也一样。保存的权重是滑动平均。
 """,
 )
 FROZEN_TITLE = both("train-frozen", "What stays frozen", "冻结哪些部分")

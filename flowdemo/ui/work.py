@@ -32,17 +32,18 @@ class Switch:
         self.newest, self.stopped = 1, 0
         self.shown: object = None  # the run on the page: only its numbers may be written there
 
-    def begin(self) -> None:
-        """A new run takes the place of the one before."""
+    def begin(self) -> int:
+        """A new run takes the place of the one before; returns its number."""
         self.newest += 1
+        return self.newest
 
     def stop(self) -> None:
         """Stops the newest run, also one that still waits for its turn."""
         self.stopped = self.newest
 
-    def wanted(self) -> Callable[[], bool]:
-        """Whether the run that is the newest now still is, and was not stopped."""
-        mine = self.newest
+    def wanted(self, number: int | None = None) -> Callable[[], bool]:
+        """Whether the run of that number, by default the newest, is still that and not stopped."""
+        mine = self.newest if number is None else number
         return lambda: mine == self.newest and mine > self.stopped
 
 

@@ -1,6 +1,7 @@
 """The Train tab in a real browser: drawings, a run that is seen and stopped, its result elsewhere."""
 
 import re
+import time
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -98,7 +99,45 @@ def test_the_pad_takes_back_strokes(page):
     assert is_blank(page)
 
 
-def test_the_tab_fits_a_phone(phone):
+def test_the_next_symbol_is_drawn_while_the_last_one_is_added(page):
+    page.locator("#tab-train-button").click()
+    page.route("**/queue/join*", lambda route: (time.sleep(0.7), route.continue_()))
+    draw(page)
+    page.locator("#f-draw").click()
+    assert is_blank(page)
+    draw(page)  # before the answer
+    expect(page.locator("#f-said")).to_contain_text("1 picture")
+    assert not is_blank(page)
+    page.locator("#f-draw").click()
+    expect(page.locator("#f-said")).to_contain_text("2 pictures")
+    assert is_blank(page)
+    page.locator("#f-draw").click()
+    expect(page.locator(".toast-body")).to_contain_text("nothing is drawn")
+
+
+def test_a_drawing_that_is_refused_comes_back(page):
+    page.locator("#tab-train-button").click()
+    page.locator("#f-class input").fill("x" * 61)
+    page.locator("#f-class input").press("Enter")
+    draw(page)
+    page.locator("#f-draw").click()
+    expect(page.locator(".toast-body")).to_contain_text("1 to 60 characters")
+    page.wait_for_function("() => document.querySelector('#f-pad canvas').getContext('2d')"
+                           ".getImageData(0, 0, 280, 280).data.some(v => v === 0)")  # fmt: skip
+    page.locator("#f-class input").fill("ring")
+    page.locator("#f-class input").press("Enter")
+    page.locator("#f-draw").click()
+    expect(page.locator("#f-sheet figcaption")).to_have_text("ring (new): 1 picture")
+
+
+def test_the_tab_fits_a_phone_and_says_what_happens(phone):
     open_hidden_tab(phone, "Train")
     expect(phone.locator("#f-pad canvas")).to_be_visible()
+    choose(phone, "tiny")
     add_drawings(phone, 1)
+    phone.locator("#f-steps input[type=number]").fill("10")
+    phone.locator("#f-steps input[type=number]").press("Tab")
+    phone.locator("#f-go").click()
+    expect(phone.locator("#f-compare")).to_be_visible()
+    expect(phone.get_by_role("status").filter(has_text="Done: tiny-mine")).to_be_visible()
+    assert phone.locator("#f-numbers").bounding_box()["width"] > 250
