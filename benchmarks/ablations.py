@@ -32,7 +32,7 @@ BASE = {
     "name": "ablation", "method": "meanflow", "data": DATA,
     "net": {"kind": "mlp", "width": 128, "depth": 4, "end_time": True},
     "label_dropout": 1.0, "times": "uniform", "steps": STEPS, "batch_size": 256,
-    "learning_rate": 1e-3, "ema": 0.99,
+    "learning_rate": 1e-3, "ema": 0.99, "precision": "float32",
     "meanflow": {"share_interval": 0.5, "power": 0.0},
 }  # fmt: skip
 CHOICES: dict[str, list[str]] = {
@@ -83,7 +83,7 @@ def run(title: str, seed: int, steps: int = STEPS) -> tuple[float, float]:
 
 def main(processes: int = 1) -> None:
     """Prints the table, a row as soon as its seeds are done."""
-    print(f"| {STEPS} steps of 256, seeds {len(SEEDS)} | W2, 1 evaluation | W2, 4 evaluations |")
+    print(f"| {STEPS} steps of 256, {len(SEEDS)} seeds | W2, 1 evaluation | W2, 4 evaluations |")
     print("|---|---|---|")
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         jobs = {title: [pool.submit(run, title, seed) for seed in SEEDS] for title in CHOICES}

@@ -60,17 +60,17 @@ def likeness(images: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    ("name", "steps", "how"),
-    [("mnist-flow-matching", 100, {"steps": 4}), ("mnist-meanflow", 100, {"steps": 1})],
+    ("name", "how"), [("mnist-flow-matching", {"steps": 4}), ("mnist-meanflow", {"steps": 1})]
 )
-def test_ten_drawings_are_learnt_and_no_digit_is_forgotten(name, steps, how):
+def test_ten_drawings_are_learnt_and_no_digit_is_forgotten(name, how):
+    """With the settings that the app begins with."""
     rng = random.Random(3)
     pictures = torch.stack([to_digit(drawing(rng)) for _ in range(10)])
     origin = load(name)
     assert (likeness(sample(origin, 50, "all", seed=3, **how).images) < ALIKE).all()
-    events = finetune(Wish("mine", steps), origin, pictures, ["target"] * 10)
+    events = finetune(Wish("mine"), origin, pictures, ["target"] * 10)
     *_, tuned = (event for event in events if isinstance(event, Tuned))
     made = sample(tuned.model, 40, 10, 2.0, seed=5, **how)
     assert made.nfe == (8 if name == "mnist-flow-matching" else 1)
-    assert (likeness(made.images) > ALIKE).double().mean() >= 0.6
+    assert (likeness(made.images) > ALIKE).double().mean() >= 0.7
     assert tuned.after >= tuned.before - 0.02
