@@ -95,9 +95,10 @@ def test_a_set_of_the_hub_is_streamed_undecoded(library):
 
 def test_a_set_without_names_or_labels(library):
     library.content = (rows(1, 2), features())
-    assert read_pictures("owner/name", GREY).classes == ("0", "1")
+    assert read_pictures("owner/name", GREY, alone="heart").classes == ("0", "1")
     library.content = ([{"scan": row["image"]} for row in rows(1, 2)], {"scan": Picture()})
-    assert read_pictures("owner/name", GREY).classes == ("name",)
+    assert read_pictures("owner/name:small", GREY).classes == ("name",)
+    assert read_pictures("owner/name:small", GREY, alone="heart").classes == ("heart",)
     library.content = ([{"text": "a"}], {"text": None})
     with pytest.raises(ValueError, match="owner/name cannot be read: no column of pictures among"):
         read_pictures("owner/name", GREY)

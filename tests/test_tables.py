@@ -33,6 +33,7 @@ def test_tables_without_names_have_the_labels_that_occur(tmp_path):
     assert read_pictures(tmp_path, GREY).classes == ("9", "10")
     hub_table(tmp_path / "birds.parquet", cells(1, 2), None)
     assert levels(read_pictures(tmp_path / "birds.parquet", GREY)) == [(1, "birds"), (2, "birds")]
+    assert read_pictures(tmp_path / "birds.parquet", GREY, alone="owl").classes == ("owl",)
     hub_table(tmp_path / "c.parquet", cells(1, 2), ["b", "a"])
     assert levels(read_pictures(tmp_path / "c.parquet", GREY)) == [(1, "b"), (2, "a")]
 
@@ -84,6 +85,8 @@ def test_arrays_may_have_names_or_no_labels(tmp_path):
     assert read_pictures(tmp_path / "a.npz", GREY).labels.tolist() == [1, 0]
     np.savez(tmp_path / "dots.npz", images=images)
     assert read_pictures(tmp_path / "dots.npz", GREY).classes == ("dots",)
+    assert read_pictures(tmp_path / "dots.npz", GREY, alone=" owl").classes == ("owl",)
+    assert read_pictures(tmp_path / "a.npz", GREY, alone="owl").classes == ("a", "b")
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,33 @@ def test_an_archive_without_folders_and_a_folder_are_of_the_class_that_was_given
     assert basket.counts == {"heart": 2, "star": 1} and "3 pictures of 2 classes" in last[0]
 
 
+@pytest.mark.parametrize("stem", ["all", "x" * 61])
+def test_the_name_of_a_flat_archive_does_not_matter_if_a_class_is_given(tiny, tmp_path, stem):
+    basket, file = Basket(), zip_of(tmp_path / f"{stem}.zip", ["a.png", "b.png"])
+    add_files(basket, "tiny", "heart", [str(file)])
+    assert basket.counts == {"heart": 2}
+    with pytest.raises(ValueError, match="a class "):
+        basket.upload([file], " ")
+
+
+def test_folders_are_classes_even_if_one_is_called_as_its_place(tiny, tmp_path):
+    basket, names = Basket(), ["cats/a.png", "cats/b.png"]
+    add_files(basket, "tiny", "heart", [str(zip_of(tmp_path / "cats.zip", names))])
+    assert basket.counts == {"cats": 2}
+    (tmp_path / "dogs" / "dogs").mkdir(parents=True)
+    (tmp_path / "dogs" / "dogs" / "a.png").write_bytes(png(drawn()))
+    list(basket.read(str(tmp_path / "dogs"), "heart", 10))
+    assert basket.counts == {"cats": 2, "dogs": 1}
+
+
+def test_the_folder_that_one_is_in_is_of_the_class_that_was_given(tiny, tmp_path, monkeypatch):
+    (tmp_path / "a.png").write_bytes(png(drawn()))
+    monkeypatch.chdir(tmp_path)
+    basket = Basket()
+    list(basket.read(".", "heart", 10))
+    assert basket.counts == {"heart": 1}
+
+
 def test_a_picture_that_is_ready_stays_as_it_is(tiny, tmp_path):
     pixels = torch.randint(256, (28, 28), generator=torch.Generator().manual_seed(0)).byte()
     Image.fromarray(pixels.numpy()).save(tmp_path / "a.png")

@@ -51,22 +51,21 @@ def check_classes(names: tuple[str, ...]) -> None:
 
 
 def in_classes(
-    files: list[PurePosixPath], split: str, alone: str
+    files: list[PurePosixPath], split: str, place: str
 ) -> Iterator[tuple[PurePosixPath, str | None]]:
     """Files of a tree and their classes: the first folder, below one of splits if there are those.
 
-    Without any folder they are all of the class `alone`; beside folders a file has no class.
+    Without any folder no file has a class, nor has one that lies beside folders. `place` is the name
+    of the tree in the ValueError for a split that is not there.
     """
     if splits := splits_of(files):
         if split not in splits:
-            raise ValueError(f"{alone} has no split '{split}'; there are: {', '.join(splits)}")
+            raise ValueError(f"{place} has no split '{split}'; there are: {', '.join(splits)}")
         files, first = [file for file in files if file.parts[0] == split], 1
     else:
         first = 0
-    flat = all(len(file.parts) == first + 1 for file in files)
     for file in files:
-        nested = len(file.parts) > first + 1
-        yield file, alone if flat else file.parts[first] if nested else None
+        yield file, file.parts[first] if len(file.parts) > first + 1 else None
 
 
 def splits_of(files: list[PurePosixPath]) -> list[str]:

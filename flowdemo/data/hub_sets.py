@@ -65,8 +65,8 @@ def on_hub(where: str, split: str, most: int) -> Source:
     except Exception as error:  # the library raises many kinds; each means the same here
         raise ValueError(f"the data set {where} cannot be read: {first_line(error)}") from error
     names = getattr(features[label], "names", None) if label else None
-    read = partial(row_bytes, repo=repo)
-    return Source(entries(rows, image, label, where, read), tuple(names) if names else None)
+    found = entries(rows, image, label, where, partial(row_bytes, repo=repo))
+    return Source(found, tuple(names) if names else None, None if label else repo.split("/")[1])
 
 
 def library_or_error(where: str) -> ModuleType:
@@ -89,13 +89,11 @@ def first_image(library: ModuleType, features: dict[str, Any]) -> str:
 
 
 def entries(rows: Any, image: str, label: str | None, where: str, read: Any) -> Iterator[Entry]:
-    """The rows of a stream; without a column of labels they are of one class."""
-    alone = where.partition(":")[0].split("/")[1]
+    """The rows of a stream; without a column of labels they have none."""
     try:
         for k, row in enumerate(rows):
-            yield Entry(
-                f"{where} row {k}", row[label] if label else alone, partial(read, row[image])
-            )
+            named = row[label] if label else None
+            yield Entry(f"{where} row {k}", named, partial(read, row[image]))
     except Exception as error:  # as above, in the middle of it
         raise ValueError(f"the data set {where} broke off: {first_line(error)}") from error
 

@@ -44,17 +44,19 @@ def read_pictures(
     max_broken: float = 0.1,
     max_pictures: int | None = None,
     prepare: Prepare | None = None,
+    alone: str | None = None,
 ) -> Pictures:
     """All pictures of a place, cropped and resized to the shape (c, h, w), or as `prepare` does it.
 
     A Path is a folder of image folders, parquet, a .zip of image folders, or an .npz of arrays. A str
     is a data set by name ("mnist", "owner/name", "owner/name:config"), else a path; on a public page
     only one that this package knows. Classes are those that the data names, in its order, else those
-    that were found, sorted, numbers as numbers. `max_pictures` is by default what `settings` allows;
+    that were found, sorted, numbers as numbers; pictures without any are of the class `alone`, by
+    default the name of the place. `max_pictures` is by default what `settings` allows;
     more are an error, of a data set by name a random part. ValueError says what to do, also if over
     the share `max_broken` is broken or nothing is left.
     """
-    *_, last = reading(where, shape, split, max_broken, max_pictures, prepare)
+    *_, last = reading(where, shape, split, max_broken, max_pictures, prepare, alone=alone)
     return last
 
 
@@ -66,6 +68,7 @@ def reading(
     max_pictures: int | None = None,
     prepare: Prepare | None = None,
     until: float | None = None,
+    alone: str | None = None,
 ) -> Iterator[int | Pictures]:
     """`read_pictures` with signs of life: how many were looked at so far, at last the pictures.
 
@@ -75,6 +78,8 @@ def reading(
     most = settings.max_pictures(shape) if max_pictures is None else max_pictures
     source = source_of(where, split, most)
     check_classes(source.classes or ())
+    if source.alone is not None:
+        source = replace(source, alone=class_name((alone or "").strip() or source.alone))
     yield from collect(source, prepare or partial(fit, shape=shape), max_broken, until)
 
 
@@ -153,7 +158,7 @@ def collect(
                 f"reading took too long after {k} pictures: give fewer or smaller ones"
             )
         try:
-            name = class_name(entry.label, source.classes)
+            name = source.alone or class_name(entry.label, source.classes)
             images.append(prepare(as_picture(entry.read())))
             names.append(name)
         except Exception as error:  # damaged pictures raise nearly anything within their decoders

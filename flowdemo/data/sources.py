@@ -43,10 +43,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class Source:
-    """Pictures, and the names of the classes if their labels are numbers of these."""
+    """Pictures, and the names of the classes if their labels are numbers of these.
+
+    `alone` is given if they have no classes: then it is the one class of all, whatever their labels.
+    """
 
     entries: Iterable[Entry]
     classes: tuple[str, ...] | None = None
+    alone: str | None = None
 
 
 def folder(path: Path, split: str, most: int) -> Source:
@@ -54,8 +58,15 @@ def folder(path: Path, split: str, most: int) -> Source:
     below = (PurePosixPath(file.relative_to(path).as_posix()) for file in path.rglob("*"))
     files = [name for name in below if is_wanted(name) and (path / name).is_file()]
     check_count(len(files), most)
-    labelled = in_classes(sorted(files), split, path.resolve().name)
-    return Source([Entry(str(f), label, partial(content, path / f)) for f, label in labelled])
+    place = path.resolve().name
+    labelled = list(in_classes(sorted(files), split, place))
+    entries = [Entry(str(f), label, partial(content, path / f)) for f, label in labelled]
+    return Source(entries, alone=alone_at(place, labelled))
+
+
+def alone_at(place: str, labelled: list[tuple[PurePosixPath, str | None]]) -> str | None:
+    """The name of the place for the class of files of which none has a class."""
+    return None if any(label is not None for _, label in labelled) else place
 
 
 def content(file: Path) -> bytes:
@@ -76,8 +87,9 @@ def archive(path: Path, split: str, most: int) -> Source:
     if len(outer) == 1 and min(len(name.parts) for name in members) > 2:
         # People zip a folder that holds the classes.
         members = {name.relative_to(*outer): info for name, info in members.items()}
-    labelled = in_classes(sorted(members), split, path.stem)
-    return Source(unzipped(path, [(members[name], label) for name, label in labelled]))
+    labelled = list(in_classes(sorted(members), split, path.stem))
+    entries = unzipped(path, [(members[name], label) for name, label in labelled])
+    return Source(entries, alone=alone_at(path.stem, labelled))
 
 
 def unzipped(path: Path, labelled: list[tuple[zipfile.ZipInfo, str | None]]) -> Iterator[Entry]:
@@ -124,13 +136,13 @@ def tables(path: Path, split: str, most: int) -> Source:
         )
     opened = [Table(file) for file in files]
     check_count(sum(table.count for table in opened), most)
-    return Source(
-        (entry for table in opened for entry in rows_of(table, path.stem)), opened[0].classes
-    )
+    labelled = any(column_of(table.columns, LABEL_COLUMNS) for table in opened)
+    entries = (entry for table in opened for entry in rows_of(table))
+    return Source(entries, opened[0].classes, None if labelled else path.stem)
 
 
-def rows_of(table: Table, alone: str) -> Iterator[Entry]:
-    """The rows of a table; without a column of labels they are of the class `alone`."""
+def rows_of(table: Table) -> Iterator[Entry]:
+    """The rows of a table; without a column of labels they have none."""
     image = column_of(table.columns, IMAGE_COLUMNS)
     if image is None:
         raise ValueError(f"{table.file.name} has no column {' or '.join(IMAGE_COLUMNS)}")
@@ -138,7 +150,7 @@ def rows_of(table: Table, alone: str) -> Iterator[Entry]:
     for k, row in enumerate(table.rows([image, label] if label else [image])):
         yield Entry(
             f"{table.file.name} row {k}",
-            row[label] if label else alone,
+            row[label] if label else None,
             partial(cell_bytes, row[image]),
         )
 
@@ -157,17 +169,19 @@ def arrays(path: Path, split: str, most: int) -> Source:
     try:
         with np.load(path, allow_pickle=False) as file:
             images = file["images"]
-            labels = file["labels"] if "labels" in file else np.full(len(images), path.stem)
+            alone = None if "labels" in file else path.stem
+            labels = np.zeros(len(images), int) if alone else file["labels"]
     except (zipfile.BadZipFile, OSError, ValueError, *STRANGE) as error:
         raise ValueError(f"{path.name} is not understood: {error}") from error
     images = channels_last(images)
     if labels.shape != (len(images),):
         raise ValueError(f"{path.name} has {len(images)} images but labels {labels.shape}")
     check_count(len(images), most)
-    return Source(
+    entries = (
         Entry(f"{path.name} [{k}]", label, partial(Image.fromarray, image))
         for k, (image, label) in enumerate(zip(images, labels.tolist(), strict=True))
     )
+    return Source(entries, alone=alone)
 
 
 def channels_last(images: np.ndarray) -> np.ndarray:

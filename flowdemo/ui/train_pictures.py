@@ -77,17 +77,17 @@ class Basket:
         if single:
             parts.append(from_files(single, class_name(name), kind[1], **how))
         for file in zips:
-            *_, part = reading(file, kind[1], **how)
-            parts.append(named(part, file.stem, name))
+            *_, part = reading(file, kind[1], alone=name, **how)
+            parts.append(part)
         return self.add(joined(parts), kind)
 
     def read(self, where: str, name: str, most: int) -> Iterator[int | Pictures]:
         """Adds a data set or folder, with signs of life; one without classes is of that `name`."""
         where = os.path.expanduser(where)
         kind, prepare = self.kind, prepare_for(self.data, self.shape)
-        for state in reading(where, kind[1], prepare=prepare, max_pictures=most):
+        for state in reading(where, kind[1], prepare=prepare, max_pictures=most, alone=name):
             if not isinstance(state, int):
-                state = self.add(named(state, Path(where).name, name), kind)
+                state = self.add(state, kind)
             yield state
 
     def undo(self) -> None:
@@ -120,13 +120,6 @@ class Basket:
             raise ValueError("these pictures were added for another network: add them again")
         every = joined(self.parts)
         return every.images, [every.classes[k] for k in every.labels.tolist()]
-
-
-def named(part: Pictures, alone: str, name: str) -> Pictures:
-    """Pictures without classes, which go by the name of their place, as the class that was given."""
-    if part.classes != (alone,) or not (name or "").strip():
-        return part
-    return replace(part, classes=(class_name(name),))
 
 
 def without(part: Pictures, name: str) -> Pictures:
