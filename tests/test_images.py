@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from flowdemo.data.images import load_images
+from flowdemo.data.images import Table, load_images
 
 
 def encoded(pixels: np.ndarray) -> dict[str, bytes]:
@@ -34,6 +34,14 @@ def test_all_shards_of_a_split_are_read_in_order(tmp_path, monkeypatch):
     assert images.shape == (5, 1, 4, 4) and labels.tolist() == [0, 1, 2, 3, 4]
     assert images[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
     assert load_images("mnist", "test")[1].tolist() == [9]
+
+
+def test_some_rows_of_a_table_are_those_of_their_numbers(tmp_path):
+    write(tmp_path / "t.parquet", [np.zeros((1, 1), np.uint8)] * 600, list(range(600)))
+    table = Table(tmp_path / "t.parquet")
+    for some in ([], [0], [599], [3, 255, 256, 257, 511, 512], range(600), None):
+        labels = [row["label"] for row in table.rows(["label"], some)]
+        assert labels == list(range(600) if some is None else some)
 
 
 def test_colour_channels_come_first(tmp_path, monkeypatch):

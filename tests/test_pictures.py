@@ -95,14 +95,6 @@ def test_nothing_at_all_says_so(tmp_path):
         read_pictures(tmp_path / "a.tar", GREY)
 
 
-def test_more_than_are_allowed_are_refused(tmp_path):
-    files = {f"a/{k}.png": encoded(k) for k in range(4)}
-    for where in (lay(tmp_path / "mine", files), packed(tmp_path / "mine.zip", files)):
-        assert len(read_pictures(where, GREY, max_pictures=4).images) == 4
-        with pytest.raises(ValueError, match="4 pictures are too many here: give 3"):
-            read_pictures(where, GREY, max_pictures=3)
-
-
 def test_single_files_have_the_class_that_is_given(tmp_path):
     lay(tmp_path, {"a.png": encoded(1)})
     files = [tmp_path / "a.png", ("b.png", encoded(2)), ("c.png", encoded(3))]

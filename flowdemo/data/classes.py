@@ -38,6 +38,12 @@ def class_name(label: Any, names: tuple[str, ...] | None = None) -> str:
     return names[label]
 
 
+def printable(text: str) -> str:
+    """At most 100 characters of what a stranger wrote, on one line."""
+    line = "".join(c if c.isprintable() else " " for c in text).strip()
+    return line if len(line) <= 100 else f"{line[:60]} ... {line[-35:]}"
+
+
 def in_order(found: Iterable[str]) -> tuple[str, ...]:
     """The names, each once, numbers as numbers; ValueError if they are too many to be classes."""
     names = tuple(sorted(set(found), key=natural))

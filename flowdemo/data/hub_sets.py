@@ -8,15 +8,13 @@ from types import ModuleType
 from typing import Any
 
 import fsspec
-import torch
-from PIL import Image
 
 from flowdemo.data import DATASETS
 from flowdemo.data.fit import MAX_BYTES
-from flowdemo.data.images import IMAGE_COLUMNS, LABEL_COLUMNS, column_of, load_images
-from flowdemo.data.sources import Entry, Source, cell_bytes
+from flowdemo.data.images import IMAGE_COLUMNS, LABEL_COLUMNS, Table, column_of, parquet_files
+from flowdemo.data.sources import Entry, Source, chosen
+from flowdemo.data.tables import cell_bytes, rows_of
 from flowdemo.hub import REPO
-from flowdemo.noise import generator
 
 KNOWN = {name: name for name, info in DATASETS.items() if info.is_image}
 KNOWN |= {DATASETS[name].hub_id: name for name in KNOWN if DATASETS[name].hub_id}
@@ -27,22 +25,11 @@ def known(name: str, split: str, most: int) -> Source:
     """One of this package's data sets; if it is larger than `most`, a random part, always the same."""
     info = DATASETS[KNOWN[name]]
     try:
-        images, labels = load_images(KNOWN[name], split, info.hub_id)
+        opened = [Table(file) for file in parquet_files(KNOWN[name], split, info.hub_id)]
     except FileNotFoundError as error:
         raise ValueError(str(error)) from error
-    some = range(len(images))
-    if len(images) > most:
-        some = torch.randperm(len(images), generator=generator(0))[:most].sort().values.tolist()
-    return Source(
-        (Entry(f"{name} [{k}]", int(labels[k]), partial(picture_of, images[k])) for k in some),
-        info.classes,
-    )
-
-
-def picture_of(pixels: torch.Tensor) -> Image.Image:
-    """Pixels (c, h, w) uint8 as a picture."""
-    rows = pixels.permute(1, 2, 0).numpy()
-    return Image.fromarray(rows[..., 0] if rows.shape[2] == 1 else rows)
+    some = chosen(sum(table.count for table in opened), most)
+    return Source(rows_of(opened, some), info.classes)
 
 
 def on_hub(where: str, split: str, most: int) -> Source:

@@ -3,11 +3,13 @@
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
 import torch
 from huggingface_hub import snapshot_download
 from PIL import Image
@@ -51,12 +53,19 @@ class Table:
         self.columns = tuple(schema.names)
         self.classes = names_of_classes((schema.metadata or {}).get(b"huggingface"), self.columns)
 
-    def rows(self, columns: list[str]) -> Iterator[dict[str, Any]]:
-        """One dictionary a row, a few of them in memory."""
+    def rows(
+        self, columns: list[str], some: Sequence[int] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """One dictionary a row, a few of them in memory; of `some` numbers, ascending, or of all."""
+        some, begin = range(self.count) if some is None else some, 0
         try:
             with ParquetFile(self.file) as opened:
                 for batch in opened.iter_batches(ROWS, columns=columns):
-                    yield from batch.to_pylist()
+                    end = begin + len(batch)
+                    here = some[bisect_left(some, begin) : bisect_left(some, end)]
+                    rows = pyarrow.array([k - begin for k in here], "int64")
+                    yield from batch.take(rows).to_pylist()
+                    begin = end
         except (ArrowException, OSError) as error:
             raise ValueError(f"{self.file.name} is damaged: {error}") from error
 

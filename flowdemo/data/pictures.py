@@ -11,15 +11,16 @@ from PIL import Image
 from torch import Tensor
 
 from flowdemo import settings
-from flowdemo.data.classes import check_classes, class_name, in_order
+from flowdemo.data.classes import check_classes, class_name, in_order, printable
 from flowdemo.data.fit import MAX_PIXELS, Prepare, fit, opened
 from flowdemo.data.hub_sets import KNOWN, is_hub_id, known, on_hub
-from flowdemo.data.sources import Entry, Source, archive, arrays, content, folder, tables
+from flowdemo.data.sources import Choose, Entry, Source, archive, arrays, chosen, content, folder
+from flowdemo.data.tables import tables
 
 Shape = tuple[int, int, int]
 NAMED = 5  # broken files that an error names
 TICK = 100  # pictures between two signs of life
-KINDS: dict[str, Callable[[Path, str, int], Source]] = {
+KINDS: dict[str, Callable[[Path, str, Choose], Source]] = {
     "folder": folder,
     "parquet": tables,
     "zip": archive,
@@ -52,9 +53,9 @@ def read_pictures(
     is a data set by name ("mnist", "owner/name", "owner/name:config"), else a path; on a public page
     only one that this package knows. Classes are those that the data names, in its order, else those
     that were found, sorted, numbers as numbers; pictures without any are of the class `alone`, by
-    default the name of the place. `max_pictures` is by default what `settings` allows;
-    more are an error, of a data set by name a random part. ValueError says what to do, also if over
-    the share `max_broken` is broken or nothing is left.
+    default the name of the place. Of more than `max_pictures` a random part is read, always the same.
+    ValueError says what to do, also if a place has more than `settings` allows (of a data set by name
+    no more than that are read), or over the share `max_broken` is broken, or nothing is left.
     """
     *_, last = reading(where, shape, split, max_broken, max_pictures, prepare, alone=alone)
     return last
@@ -72,19 +73,22 @@ def reading(
 ) -> Iterator[int | Pictures]:
     """`read_pictures` with signs of life: how many were looked at so far, at last the pictures.
 
-    It ends in ValueError at the time `until` of `time.monotonic`, by default `deadline()`.
+    It ends in ValueError at the time `until` of `time.monotonic`, by default `deadline()` once it is
+    known what there is: a data set by name may have to be downloaded first.
     """
+    yield 0
+    limit = settings.max_pictures(shape)
+    most = limit if max_pictures is None else min(max_pictures, limit)
+    source = source_of(where, split, most, limit)
     until = deadline() if until is None else until
-    most = settings.max_pictures(shape) if max_pictures is None else max_pictures
-    source = source_of(where, split, most)
     check_classes(source.classes or ())
     if source.alone is not None:
         source = replace(source, alone=class_name((alone or "").strip() or source.alone))
     yield from collect(source, prepare or partial(fit, shape=shape), max_broken, until)
 
 
-def source_of(where: str | Path, split: str, most: int) -> Source:
-    """What stands at a place. ValueError if nothing that is understood does."""
+def source_of(where: str | Path, split: str, most: int, limit: int) -> Source:
+    """What stands at a place. ValueError if nothing that is understood does, or more than the limit."""
     named = ", ".join(name for name in KNOWN if "/" not in name)
     if isinstance(where, str):
         path = Path(where)
@@ -99,7 +103,7 @@ def source_of(where: str | Path, split: str, most: int) -> Source:
         where = path
     if not where.exists():
         raise ValueError(f"'{where}' is no file, folder, data set of the Hub, nor one of: {named}")
-    return KINDS[kind_of(where)](where, split, most)
+    return KINDS[kind_of(where)](where, split, partial(chosen, most=most, limit=limit))
 
 
 def kind_of(path: Path) -> str:
@@ -151,7 +155,7 @@ def collect(
     """Reads a source: how many were looked at, every TICK of them, then the pictures."""
     images, names, broken = [], [], []
     for k, entry in enumerate(source.entries):
-        if k % TICK == 0:
+        if k and k % TICK == 0:
             yield k
         if time.monotonic() > until:
             raise ValueError(
@@ -191,12 +195,6 @@ def why(error: Exception) -> str:
         return f"over {MAX_PIXELS // 1_000_000} million pixels are too many: make it smaller"
     words = printable(str(error)) or type(error).__name__
     return words if type(error) is ValueError else f"damaged: {words}"
-
-
-def printable(text: str) -> str:
-    """At most 100 characters of what a stranger wrote, on one line."""
-    line = "".join(c if c.isprintable() else " " for c in text).strip()
-    return line if len(line) <= 100 else f"{line[:60]} ... {line[-35:]}"
 
 
 def joined(sets: Iterable[Pictures], classes: tuple[str, ...] = ()) -> Pictures:

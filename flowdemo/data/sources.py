@@ -1,26 +1,28 @@
-"""Where pictures with labels come from on this machine: folders, archives, tables, arrays.
+"""Where pictures with labels come from on this machine: folders, archives, arrays.
 
 A source lists its pictures without reading them; `pictures.py` reads one after the other.
 """
 
-import re
+import math
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from flowdemo import settings
-from flowdemo.data.classes import SPLITS, in_classes
+from flowdemo.data.classes import in_classes
 from flowdemo.data.fit import MAX_BYTES
-from flowdemo.data.images import IMAGE_COLUMNS, LABEL_COLUMNS, Table, column_of
+from flowdemo.noise import generator
 
+Choose = Callable[[int], Sequence[int]]  # of so many pictures, the numbers of those that are read
 SUFFIXES = {
     ".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm",
     ".pbm", ".avif", ".heic", ".heif",
@@ -53,14 +55,14 @@ class Source:
     alone: str | None = None
 
 
-def folder(path: Path, split: str, most: int) -> Source:
+def folder(path: Path, split: str, choose: Choose) -> Source:
     """Folders of pictures, one per class; a folder of pictures alone is one class."""
     below = (PurePosixPath(file.relative_to(path).as_posix()) for file in path.rglob("*"))
     files = [name for name in below if is_wanted(name) and (path / name).is_file()]
-    check_count(len(files), most)
     place = path.resolve().name
     labelled = list(in_classes(sorted(files), split, place))
-    entries = [Entry(str(f), label, partial(content, path / f)) for f, label in labelled]
+    some = [labelled[k] for k in choose(len(labelled))]
+    entries = [Entry(str(f), label, partial(content, path / f)) for f, label in some]
     return Source(entries, alone=alone_at(place, labelled))
 
 
@@ -75,20 +77,20 @@ def content(file: Path) -> bytes:
     return file.read_bytes()
 
 
-def archive(path: Path, split: str, most: int) -> Source:
+def archive(path: Path, split: str, choose: Choose) -> Source:
     """The same from a zip file, whose members are read one by one and never written anywhere."""
     members = {}
     for info in members_of(path):
         name = PurePosixPath(info.filename.replace("\\", "/").lstrip("/"))  # \\ by old programs
         if is_wanted(name) and not info.is_dir():
             members[name] = info
-    check_count(len(members), most)
     outer = {name.parts[0] for name in members}
     if len(outer) == 1 and min(len(name.parts) for name in members) > 2:
         # People zip a folder that holds the classes.
         members = {name.relative_to(*outer): info for name, info in members.items()}
     labelled = list(in_classes(sorted(members), split, path.stem))
-    entries = unzipped(path, [(members[name], label) for name, label in labelled])
+    some = [labelled[k] for k in choose(len(labelled))]
+    entries = unzipped(path, [(members[name], label) for name, label in some])
     return Source(entries, alone=alone_at(path.stem, labelled))
 
 
@@ -122,48 +124,7 @@ def members_of(path: Path) -> list[zipfile.ZipInfo]:
     return members
 
 
-def tables(path: Path, split: str, most: int) -> Source:
-    """Parquet in the schema of the Hub's data sets: that split's files, all if none is of a split."""
-    if settings.is_public():  # a small table may unpack to any size
-        raise ValueError("here parquet files are not read: give pictures or a zip file of them")
-    files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
-    splits = {file.name.split("-")[0].split(".")[0] for file in files} & SPLITS
-    if path.is_dir() and splits:
-        files = [file for file in files if re.match(rf"{re.escape(split)}\b", file.name)]
-    if not files:
-        raise ValueError(
-            f"{path.name} has no split '{split}'; there are: {', '.join(sorted(splits))}"
-        )
-    opened = [Table(file) for file in files]
-    check_count(sum(table.count for table in opened), most)
-    labelled = any(column_of(table.columns, LABEL_COLUMNS) for table in opened)
-    entries = (entry for table in opened for entry in rows_of(table))
-    return Source(entries, opened[0].classes, None if labelled else path.stem)
-
-
-def rows_of(table: Table) -> Iterator[Entry]:
-    """The rows of a table; without a column of labels they have none."""
-    image = column_of(table.columns, IMAGE_COLUMNS)
-    if image is None:
-        raise ValueError(f"{table.file.name} has no column {' or '.join(IMAGE_COLUMNS)}")
-    label = column_of(table.columns, LABEL_COLUMNS)
-    for k, row in enumerate(table.rows([image, label] if label else [image])):
-        yield Entry(
-            f"{table.file.name} row {k}",
-            row[label] if label else None,
-            partial(cell_bytes, row[image]),
-        )
-
-
-def cell_bytes(cell: Any) -> bytes:
-    """The encoded picture in a cell. A path in it is not followed: it would name a file of ours."""
-    found = cell.get("bytes") if isinstance(cell, dict) else cell
-    if not isinstance(found, bytes):
-        raise ValueError("it holds no picture")
-    return found
-
-
-def arrays(path: Path, split: str, most: int) -> Source:
+def arrays(path: Path, split: str, choose: Choose) -> Source:
     """An .npz file: `images` and, unless they are of one class, `labels`."""
     members_of(path)
     try:
@@ -176,10 +137,9 @@ def arrays(path: Path, split: str, most: int) -> Source:
     images = channels_last(images)
     if labels.shape != (len(images),):
         raise ValueError(f"{path.name} has {len(images)} images but labels {labels.shape}")
-    check_count(len(images), most)
     entries = (
-        Entry(f"{path.name} [{k}]", label, partial(Image.fromarray, image))
-        for k, (image, label) in enumerate(zip(images, labels.tolist(), strict=True))
+        Entry(f"{path.name} [{k}]", labels[k].item(), partial(Image.fromarray, images[k]))
+        for k in choose(len(images))
     )
     return Source(entries, alone=alone)
 
@@ -209,6 +169,13 @@ def is_wanted(path: PurePosixPath) -> bool:
     return path.suffix.lower() in SUFFIXES and not hidden
 
 
-def check_count(count: int, most: int) -> None:
-    if count > most:
-        raise ValueError(f"{count} pictures are too many here: give {most} at most")
+def chosen(count: int, most: int, limit: float = math.inf) -> Sequence[int]:
+    """Which of so many pictures are read, ascending: all, or a random part of `most`, always the same.
+
+    ValueError if there are more than the limit.
+    """
+    if count > limit:
+        raise ValueError(f"{count} pictures are too many here: give {limit} at most")
+    if count <= most:
+        return range(count)
+    return torch.randperm(count, generator=generator(0))[:most].sort().values.tolist()
