@@ -3,12 +3,12 @@
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from tqdm import tqdm
 
-from flowdemo import checkpoints, exports
+from flowdemo import checkpoints, cli_hub, exports, library
 from flowdemo.data.fit import prepare_for
 from flowdemo.data.pictures import Pictures, reading
 from flowdemo.model import Model
@@ -22,6 +22,10 @@ from flowdemo.training.trackers import TRACKERS
 from flowdemo.training.trainer import Progress
 
 Out = Annotated[Path | None, typer.Option(help="Default: checkpoints/<name>/")]
+Data = Annotated[
+    str, typer.Option(help="Folders of pictures by class, .zip, .npz, parquet, or a Hub id.")
+]
+Frozen = Annotated[str, typer.Option(help=f"What stays: {', '.join(tuning.FROZEN)}.")]
 
 
 def train(
@@ -50,9 +54,9 @@ def train(
         print(f"{plan.name} -> {target}")
 
 
-def shown(events: Iterator, name: str, steps: int, batch: int, team: Crew | None = None) -> None:
-    """A progress bar: loss, raw error, samples a second, and the time left."""
-    team = team or Crew()
+def shown(events: Iterator, name: str, steps: int, batch: int, team: Crew | None = None) -> Any:
+    """A progress bar: loss, raw error, samples a second, and the time left; returns the last event."""
+    team, progress = team or Crew(), None
     with tqdm(total=steps, unit="step", desc=name, disable=not team.is_main) as bar:
         for progress in events:
             if isinstance(progress, PairsProgress):
@@ -65,6 +69,7 @@ def shown(events: Iterator, name: str, steps: int, batch: int, team: Crew | None
                 bar.n = progress.step
                 bar.set_postfix_str(words(progress, batch), refresh=False)
                 bar.update(0)
+    return progress
 
 
 def words(progress: Progress, batch: int) -> str:
@@ -82,45 +87,69 @@ def draw_samples(model: Model, path: Path) -> None:
 
 def finetune(
     model: str,
-    data: Annotated[
-        str, typer.Option(help="Folders of pictures by class, .zip, .npz, parquet, or a Hub id.")
-    ],
+    data: Data,
     name: Annotated[str | None, typer.Option(help="Of the result.")] = None,
     steps: int = tuning.Wish.steps,
     learning_rate: float = tuning.Wish.learning_rate,
-    frozen: Annotated[
-        str, typer.Option(help=f"What stays: {', '.join(tuning.FROZEN)}.")
-    ] = tuning.Wish.frozen,
+    frozen: Frozen = tuning.Wish.frozen,
     augment: Annotated[float, typer.Option(help="How much pictures are varied.")] = 1.0,
     seed: int = 0,
     out: Out = None,
 ) -> None:
     """Teaches a checkpoint new pictures, of new classes or its own; Ctrl-C keeps what is learnt."""
-    origin = checkpoints.load(model)
-    own = f"{model.split('/')[-1].lower()}-tuned"
-    wish = tuning.Wish(name or own, steps, learning_rate, frozen, augment, seed)
+    wish = tuning.Wish(name or own_name(model), steps, learning_rate, frozen, augment, seed)
     target = out or checkpoints.TRAINED / wish.name
     checkpoints.check_new(wish.name, target)
+    try:
+        tuned = learnt(wish, model, data)
+    except KeyboardInterrupt:
+        typer.echo("stopped: nothing is saved", err=True)
+        raise typer.Exit(130) from None
+    checkpoints.save(tuned.model, target)
+    print(result(tuned, target))
+
+
+def own_name(model: str) -> str:
+    """What the result is called by default: after the model, without its owner and commit."""
+    return f"{model.partition('@')[0].split('/')[-1].lower()[:58]}-tuned"
+
+
+def learnt(wish: tuning.Wish, model: str, data: str) -> tuning.Tuned:
+    """Has the model, from the Hub if need be, reads the pictures, and trains, all of it shown.
+
+    Ctrl-C is a KeyboardInterrupt until the first step is made; then it ends with what is learnt.
+    """
+    cli_hub.followed(library.fetch(model))
+    origin = checkpoints.load(model)
     pictures = pictures_for(origin, data)
     labels = [pictures.classes[label] for label in pictures.labels.tolist()]
-    last: list[tuning.Tuned] = []
-    stopped: list[bool] = []
-    # Ctrl-C ends it with what it has learnt.
-    before = signal.signal(signal.SIGINT, lambda *_: stopped.append(True))
+    stop = Stop()
+    pixels = pictures.images.float() / 255
+    events = tuning.finetune(wish, origin, pixels, labels, lambda: not stop.asked)
+    try:
+        return shown(stop.heeded(events), wish.name, wish.steps, tuning.BATCH)
+    finally:
+        signal.signal(signal.SIGINT, stop.before)
 
-    def kept() -> Iterator:
-        pixels = pictures.images.float() / 255
-        for event in tuning.finetune(wish, origin, pixels, labels, lambda: not stopped):
-            if isinstance(event, tuning.Tuned):
-                last.append(event)
+
+class Stop:
+    """Ctrl-C, once there is something learnt: the first asks for the end, the second aborts."""
+
+    def __init__(self):
+        self.asked, self.before = False, signal.getsignal(signal.SIGINT)
+
+    def heeded(self, events: Iterator) -> Iterator:
+        """The events; at the first step Ctrl-C begins to be heeded."""
+        begun = False
+        for event in events:
+            if isinstance(event, Progress) and not begun:
+                begun = True
+                signal.signal(signal.SIGINT, self.ask)
             yield event
 
-    try:
-        shown(kept(), wish.name, steps, tuning.BATCH)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    checkpoints.save(last[0].model, target)
-    print(result(last[0], target))
+    def ask(self, *_: Any) -> None:
+        self.asked = True
+        signal.signal(signal.SIGINT, self.before)
 
 
 def pictures_for(origin: Model, data: str) -> Pictures:
