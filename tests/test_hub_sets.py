@@ -9,19 +9,11 @@ import numpy as np
 import pyarrow
 import pytest
 import torch
-from PIL import Image
 from pyarrow import parquet
 
 from flowdemo.data import hub_sets
 from flowdemo.data.pictures import read_pictures
-
-GREY = (1, 8, 8)
-
-
-def encoded(level) -> bytes:
-    file = io.BytesIO()
-    Image.new("L", (8, 8), level).save(file, "png")
-    return file.getvalue()
+from tests.small_pictures import GREY, encoded
 
 
 class Picture:
