@@ -124,8 +124,7 @@ def learnt(wish: tuning.Wish, model: str, data: str) -> tuning.Tuned:
     pictures = pictures_for(origin, data)
     labels = [pictures.classes[label] for label in pictures.labels.tolist()]
     stop = Stop()
-    pixels = pictures.images.float() / 255
-    events = tuning.finetune(wish, origin, pixels, labels, lambda: not stop.asked)
+    events = tuning.finetune(wish, origin, pictures.images, labels, lambda: not stop.asked)
     try:
         return shown(stop.heeded(events), wish.name, wish.steps, tuning.BATCH)
     finally:

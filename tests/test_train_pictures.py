@@ -25,12 +25,18 @@ from tests.drawings import WISH, basket_of, drawn, pad, png, zip_of
 MARKUP = "<img src=x>"
 
 
+def bring(basket, name, files) -> list:
+    """The updates of an upload."""
+    return list(add_files(Switch(), basket, "tiny", name, files))
+
+
 def test_drawings_uploads_and_archives_are_joined_as_the_network_sees_them(tiny, tmp_path):
     basket = basket_of(2)
     (tmp_path / "up.png").write_bytes(png(drawn(2)))
     names = ["ring/a.png", "ring/b.png", "cross/c.png"]
     files = [str(tmp_path / "up.png"), str(zip_of(tmp_path / "set.zip", names))]
-    said, contact, *_ = add_files(basket, "tiny", "cross", files)
+    *_, (said, contact, *_, files_left) = bring(basket, "cross", files)
+    assert files_left is None
     assert basket.counts == {"cross": 4, "ring": 2} and said == "6 pictures of 2 classes."
     assert "cross (new): 4 pictures" in contact and contact.count("<figure>") == 2
     pixels, labels = basket.lesson(config_of("tiny"))
@@ -66,7 +72,7 @@ def test_the_sheet_of_large_pictures_is_small():
 
 def test_an_archive_without_folders_and_a_folder_are_of_the_class_that_was_given(tiny, tmp_path):
     basket = Basket()
-    add_files(basket, "tiny", "heart", [str(zip_of(tmp_path / "flat.zip", ["a.png", "b.png"]))])
+    bring(basket, "heart", [str(zip_of(tmp_path / "flat.zip", ["a.png", "b.png"]))])
     assert basket.counts == {"heart": 2}
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.png").write_bytes(png(drawn()))
@@ -77,15 +83,15 @@ def test_an_archive_without_folders_and_a_folder_are_of_the_class_that_was_given
 @pytest.mark.parametrize("stem", ["all", "x" * 61])
 def test_the_name_of_a_flat_archive_does_not_matter_if_a_class_is_given(tiny, tmp_path, stem):
     basket, file = Basket(), zip_of(tmp_path / f"{stem}.zip", ["a.png", "b.png"])
-    add_files(basket, "tiny", "heart", [str(file)])
+    bring(basket, "heart", [str(file)])
     assert basket.counts == {"heart": 2}
     with pytest.raises(ValueError, match="a class "):
-        basket.upload([file], " ")
+        list(basket.upload([file], " "))
 
 
 def test_folders_are_classes_even_if_one_is_called_as_its_place(tiny, tmp_path):
     basket, names = Basket(), ["cats/a.png", "cats/b.png"]
-    add_files(basket, "tiny", "heart", [str(zip_of(tmp_path / "cats.zip", names))])
+    bring(basket, "heart", [str(zip_of(tmp_path / "cats.zip", names))])
     assert basket.counts == {"cats": 2}
     (tmp_path / "dogs" / "dogs").mkdir(parents=True)
     (tmp_path / "dogs" / "dogs" / "a.png").write_bytes(png(drawn()))
@@ -105,7 +111,7 @@ def test_a_picture_that_is_ready_stays_as_it_is(tiny, tmp_path):
     pixels = torch.randint(256, (28, 28), generator=torch.Generator().manual_seed(0)).byte()
     Image.fromarray(pixels.numpy()).save(tmp_path / "a.png")
     basket = Basket()
-    add_files(basket, "tiny", "noise", [str(tmp_path / "a.png")])
+    bring(basket, "noise", [str(tmp_path / "a.png")])
     assert torch.equal(basket.parts[0].images[0, 0], pixels)
 
 
@@ -119,7 +125,7 @@ def test_all_files_of_an_upload_share_the_time_for_reading(tiny, tmp_path, monke
 
     monkeypatch.setattr("flowdemo.data.pictures.deadline", counted)
     monkeypatch.setattr("flowdemo.ui.train_pictures.deadline", counted)
-    Basket().upload(files, "x")
+    list(Basket().upload(files, "x"))
     assert begun == [1]
 
 
@@ -138,7 +144,7 @@ def test_pictures_read_for_another_network_are_not_added(tiny, tmp_path, changed
 
 def test_what_was_added_can_be_taken_away_again(tiny, tmp_path):
     basket = basket_of(2)
-    add_files(basket, "tiny", "x", [str(zip_of(tmp_path / "a.zip", ["ring/a.png", "cross/b.png"]))])
+    bring(basket, "x", [str(zip_of(tmp_path / "a.zip", ["ring/a.png", "cross/b.png"]))])
     train_events.drop(basket, "tiny", "cross")
     assert basket.counts == {"ring": 1}
     add_drawing(basket, "tiny", "cross", pad())
@@ -148,7 +154,7 @@ def test_what_was_added_can_be_taken_away_again(tiny, tmp_path):
     assert (len(basket), contact, gone["choices"], tools["visible"]) == (0, "", [], False)
     train_events.undo(basket, "tiny")  # of nothing
     for names in (["ring/a.png"], ["cross/a.png", "ring/b.png"], ["square/a.png"]):
-        add_files(basket, "tiny", "x", [str(zip_of(tmp_path / "b.zip", names))])
+        bring(basket, "x", [str(zip_of(tmp_path / "b.zip", names))])
     train_events.drop(basket, "tiny", "cross")
     train_events.undo(basket, "tiny")  # what was added last, as before
     assert basket.counts == {"ring": 2}
@@ -161,7 +167,7 @@ def test_what_was_added_can_be_taken_away_again(tiny, tmp_path):
         (lambda b: add_drawing(b, "tiny", "cross", "data:image/png;base64,AAAA"), "cannot be used"),
         (lambda b: add_drawing(b, "tiny", " ", pad()), "1 to 60 characters"),
         (lambda b: add_drawing(b, "moons-meanflow", "cross", pad()), "cannot be fine-tuned"),
-        (lambda b: add_files(b, "tiny", "cross", None), "choose pictures"),
+        (lambda b: bring(b, "cross", None), "choose pictures"),
         (lambda b: list(add_place(Switch(), b, "tiny", "x", " ", 5)), "name a data set"),
         (lambda b: list(add_place(Switch(), b, "tiny", "x", "nowhere", 5)), "'nowhere' is no file"),
     ],
@@ -189,3 +195,28 @@ def test_markup_in_names_is_text(tiny):
     assert MARKUP not in said + contact and "&lt;img" in contact
     *_, last = run(WISH, "tiny", basket)
     assert MARKUP not in last.samples + last.numbers
+
+
+def test_what_is_stopped_or_fails_is_not_added_and_the_line_says_what_there_is(tiny, tmp_path):
+    """A photo album takes long: of its last pictures, too, nothing is kept after Stop."""
+    for k in range(101):
+        (tmp_path / "ring").mkdir(exist_ok=True)
+        (tmp_path / "ring" / f"{k}.png").write_bytes(png(drawn()))
+    album = str(zip_of(tmp_path / "album.zip", [f"ring/{k}.png" for k in range(101)]))
+    for work, given in ((add_files, [[album]]), (add_place, [str(tmp_path), 200])):
+        basket, switch = basket_of(1), Switch()
+        states = work(switch, basket, "tiny", "x", *given)
+        said = [next(states)[0], next(states)[0]]
+        assert said == ["0 pictures looked at ...", "100 pictures looked at ..."]
+        switch.stop()
+        assert next(states)[0] == "Stopped. 1 picture of 1 class." and len(basket) == 1
+        states = work(Switch(), basket, "tiny", "x", *given)
+        assert [*states][-1][0] == "102 pictures of 2 classes."
+    wrong = tmp_path / "wrong.zip"
+    wrong.write_bytes(b"no zip")
+    states = add_files(Switch(), basket, "tiny", "x", [str(wrong)])
+    assert "looked at" in next(states)[0]
+    last = next(states)
+    assert last[0] == "102 pictures of 2 classes." and last[-1] == gr.skip()
+    with pytest.raises(gr.Error, match="zip"):
+        next(states)

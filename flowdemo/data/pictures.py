@@ -125,6 +125,19 @@ def from_files(
     until: float | None = None,
 ) -> Pictures:
     """Single files, or their names and contents, with the name of the class of each or of all."""
+    *_, last = reading_files(files, labels, shape, max_broken, prepare, until)
+    return last
+
+
+def reading_files(
+    files: list[Path | tuple[str, bytes]],
+    labels: list[str] | str,
+    shape: Shape,
+    max_broken: float = 0.1,
+    prepare: Prepare | None = None,
+    until: float | None = None,
+) -> Iterator[int | Pictures]:
+    """`from_files` with signs of life, as `reading` has them."""
     each = [labels] * len(files) if isinstance(labels, str) else labels
     if len(each) != len(files):
         raise ValueError(f"{len(files)} files need as many labels, not {len(each)}")
@@ -134,8 +147,7 @@ def from_files(
         class_name(label)
     source = Source(map(entry_of, files, each))
     until = deadline() if until is None else until
-    *_, last = collect(source, prepare or partial(fit, shape=shape), max_broken, until)
-    return last
+    yield from collect(source, prepare or partial(fit, shape=shape), max_broken, until)
 
 
 def entry_of(file: Path | tuple[str, bytes], label: str) -> Entry:

@@ -65,7 +65,8 @@ def finetune(
         start_of(model)  # refused before anything is read
         basket.suit(config)
         if files:
-            basket.upload([Path(file) for file in files], class_name)
+            for _ in basket.upload([Path(file) for file in files], class_name):
+                pass
         if data:
             most = min(2000, settings.max_pictures(basket.shape))
             for _ in basket.read(data, class_name, most):

@@ -2,7 +2,7 @@
 
 import base64
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +13,14 @@ import pandas as pd
 
 from flowdemo.config import ModelConfig
 from flowdemo.training.finetune import Wish
-from flowdemo.ui import events, text, train, train_text
+from flowdemo.ui import events, train, train_text
 from flowdemo.ui.events import Components
 from flowdemo.ui.models import configs
 from flowdemo.ui.train import View
 from flowdemo.ui.train_live import Curve
 from flowdemo.ui.train_open import zipped
-from flowdemo.ui.train_pictures import Basket, sheet
-from flowdemo.ui.work import Switch, fresh_folder, spoken
+from flowdemo.ui.train_pictures import Basket, Reading, sheet
+from flowdemo.ui.work import Stopped, Switch, fresh_folder, spoken
 
 
 @dataclass(frozen=True)
@@ -95,32 +95,48 @@ def drawing_of(address: str) -> bytes:
     return base64.b64decode(content)
 
 
-def add_files(basket: Basket, model: str, name: str, files: list[str] | None) -> list[Any]:
-    """Uploaded pictures and zip files."""
+def add_files(
+    switch: Switch, basket: Basket, model: str, name: str, files: list[str] | None
+) -> Iterator[list[Any]]:
+    """Uploaded pictures and zip files, with signs of life."""
     with spoken():
         basket.suit(config_of(model))
-        part = basket.upload([Path(file) for file in files or []], name or "")
-        return [*shown(basket, model, skipped(part.broken)), None]
+        states = basket.upload([Path(file) for file in files or []], name or "", switch.wanted())
+    yield from added(basket, model, states, [None])  # the list of files is empty then
 
 
 def add_place(
     switch: Switch, basket: Basket, model: str, name: str, where: str, most: int
 ) -> Iterator[list[Any]]:
     """A data set by name, or a folder of this machine, with signs of life."""
-    nothing, wanted = [gr.skip()] * 4, switch.wanted()
     with spoken():
         basket.suit(config_of(model))
         if not (where or "").strip():
             raise ValueError("name a data set first")
-        with closing(basket.read(where.strip(), name or "", int(most or 1))) as states:
+        states = basket.read(where.strip(), name or "", int(most or 1), switch.wanted())
+    yield from added(basket, model, states)
+
+
+def added(
+    basket: Basket, model: str, states: Reading, more: Sequence[Any] = ()
+) -> Iterator[list[Any]]:
+    """An addition as updates of what was gathered, and of `more` when it is done.
+
+    One that is stopped or fails leaves everything as it is.
+    """
+    same = [gr.skip()] * len(more)
+    with spoken(), closing(states):
+        try:
             for state in states:
-                if not wanted():
-                    yield shown(basket, model, text.STOPPED)
-                    return
                 if isinstance(state, int):
-                    yield [f"{state} pictures looked at ...", *nothing]
+                    yield [f"{state} pictures looked at ...", *[gr.skip()] * 4, *same]
                 else:
-                    yield shown(basket, model, skipped(state.broken))
+                    yield [*shown(basket, model, skipped(state.broken)), *more]
+        except Stopped:
+            yield [*shown(basket, model, "Stopped."), *same]
+        except (ValueError, OSError):
+            yield [*shown(basket, model, ""), *same]
+            raise
 
 
 def halt(switch: Switch) -> None:

@@ -36,7 +36,7 @@ class Sources:
     place: gr.Textbox
     most: gr.Slider
     read: gr.Button
-    halt: gr.Button
+    halts: list[gr.Button]
 
 
 def sources() -> Sources:
@@ -56,7 +56,9 @@ def sources() -> Sources:
                 label="Pictures or zip files", file_count="multiple", height=140,
                 file_types=["image", ".zip"], elem_id="f-files",
             )  # fmt: skip
-            upload = gr.Button("Add files", elem_id="f-upload")
+            with gr.Row():
+                upload = gr.Button("Add files", elem_id="f-upload", min_width=80)
+                wait = gr.Button("Stop", elem_id="f-wait", min_width=70)
         public = settings.is_public()
         with gr.Tab("Data set" if public else "Data set or folder"):
             help_ = train_text.PLACE_HELP_PUBLIC if public else train_text.PLACE_HELP
@@ -68,7 +70,7 @@ def sources() -> Sources:
             with gr.Row():
                 read = gr.Button("Add", elem_id="f-read", min_width=80)
                 halt = gr.Button("Stop", elem_id="f-halt", min_width=70)
-    return Sources(pad, draw, files, upload, place, most, read, halt)
+    return Sources(pad, draw, files, upload, place, most, read, [wait, halt])
 
 
 def wish(model: str) -> list[gr.components.Component]:

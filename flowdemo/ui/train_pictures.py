@@ -1,7 +1,7 @@
 """The pictures that somebody brings to the Train tab, as the network will see them."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,12 +12,20 @@ from flowdemo import settings
 from flowdemo.config import ModelConfig
 from flowdemo.data.classes import class_name
 from flowdemo.data.fit import fit_for, prepare_for
-from flowdemo.data.pictures import Pictures, deadline, from_files, joined, reading
+from flowdemo.data.pictures import Pictures, deadline, from_files, joined, reading, reading_files
 from flowdemo.ui.strips import strips
+from flowdemo.ui.work import Stopped
 
 SHOWN_CLASSES, SHOWN = 12, 36  # of a class; a third of these, if they are not SMALL
 SMALL, THUMBNAIL = 32, 64  # sides in pixels
 Shape = tuple[int, int, int]
+Reading = Iterator[int | Pictures]  # how many were looked at so far, and at last the pictures
+Wanted = Callable[[], bool]
+
+
+def always() -> bool:
+    """Nobody stops it."""
+    return True
 
 
 @dataclass
@@ -66,29 +74,24 @@ class Basket:
         files = [("drawing", drawing)]
         return self.add(from_files(files, class_name(name), kind[1], prepare=prepare), kind)
 
-    def upload(self, files: list[Path], name: str) -> Pictures:
+    def upload(self, files: list[Path], name: str, wanted: Wanted = always) -> Reading:
         """Adds pictures, all of one class, and zip files, whose folders are the classes."""
-        zips = [file for file in files if file.suffix.lower() == ".zip"]
-        single = [file for file in files if file not in zips]
         if not files:
             raise ValueError("choose pictures or a zip file of them first")
-        kind, parts = self.kind, []
-        how = {"prepare": prepare_for(*kind), "until": deadline()}  # all files together
-        if single:
-            parts.append(from_files(single, class_name(name), kind[1], **how))
-        for file in zips:
-            *_, part = reading(file, kind[1], alone=name, **how)
-            parts.append(part)
-        return self.add(joined(parts), kind)
+        return self.take(unpacked(files, name, self.kind), wanted)
 
-    def read(self, where: str, name: str, most: int) -> Iterator[int | Pictures]:
-        """Adds a data set or folder, with signs of life; one without classes is of that `name`."""
-        where = os.path.expanduser(where)
-        kind, prepare = self.kind, prepare_for(self.data, self.shape)
-        for state in reading(where, kind[1], prepare=prepare, max_pictures=most, alone=name):
-            if not isinstance(state, int):
-                state = self.add(state, kind)
-            yield state
+    def read(self, where: str, name: str, most: int, wanted: Wanted = always) -> Reading:
+        """Adds a data set or folder; one without classes is of that `name`."""
+        how = {"prepare": prepare_for(*self.kind), "max_pictures": most, "alone": name}
+        return self.take(reading(os.path.expanduser(where), self.shape, **how), wanted)
+
+    def take(self, states: Reading, wanted: Wanted) -> Reading:
+        """Passes on the signs of life and adds what comes last; `Stopped` if it is not wanted."""
+        kind = self.kind
+        for state in states:
+            if not wanted():
+                raise Stopped
+            yield state if isinstance(state, int) else self.add(state, kind)
 
     def undo(self) -> None:
         """Without the last addition."""
@@ -120,6 +123,25 @@ class Basket:
             raise ValueError("these pictures were added for another network: add them again")
         every = joined(self.parts)
         return every.images, [every.classes[k] for k in every.labels.tolist()]
+
+
+def unpacked(files: list[Path], name: str, kind: tuple[str, Shape]) -> Reading:
+    """Pictures of a class and zip files, read one after the other, with signs of life."""
+    zips = [file for file in files if file.suffix.lower() == ".zip"]
+    single = [file for file in files if file not in zips]
+    how = {"prepare": prepare_for(*kind), "until": deadline()}  # all files together
+    works = [reading(file, kind[1], alone=name, **how) for file in zips]
+    if single:
+        works.insert(0, reading_files(single, class_name(name), kind[1], **how))
+    parts, done = [], 0
+    for work in works:
+        for state in work:
+            if isinstance(state, int):
+                yield done + state
+            else:
+                parts.append(state)
+                done += len(state.images)
+    yield joined(parts)
 
 
 def without(part: Pictures, name: str) -> Pictures:

@@ -111,16 +111,17 @@ def wire_sources(
     )
     refused = "() => { document.dispatchEvent(new Event('fd-drawing-refused')); }"
     added.failure(None, None, None, js=refused, **PRIVATE)
-    sources.upload.click(
-        train_events.add_files, [*named, sources.files], [*gathered.all, sources.files],
-        **PROMPT | PICTURES,
-    )  # fmt: skip
     reading = gr.State(Switch())  # a training may go on meanwhile
-    sources.read.click(begin_run, reading, None, **QUICK).then(
-        train_events.add_place, [reading, *named, sources.place, sources.most], gathered.all,
-        show_progress_on=gathered.said, **LATEST, **PICTURES,
-    )  # fmt: skip
-    sources.halt.click(train_events.halt, reading, None, **QUICK)
+    for button, work, given, more in (
+        (sources.upload, train_events.add_files, [sources.files], [sources.files]),
+        (sources.read, train_events.add_place, [sources.place, sources.most], []),
+    ):
+        button.click(begin_run, reading, None, **QUICK).then(
+            work, [reading, *named, *given], [*gathered.all, *more],
+            show_progress_on=gathered.said, **LATEST, **PICTURES,
+        )  # fmt: skip
+    for halt in sources.halts:
+        halt.click(train_events.halt, reading, None, **QUICK)
     works = (train_events.undo, train_events.clear, train_events.drop)
     for button, work in zip(buttons, works, strict=True):
         given = [*known_, gathered.gone] if work is train_events.drop else known_
