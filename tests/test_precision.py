@@ -44,6 +44,39 @@ def test_the_precision_is_the_one_that_was_asked_for(name):
 
 
 @pytest.mark.parametrize("name", ["bfloat16", "float16"])
+def test_every_weight_of_meanflow_has_much_the_same_gradient_in_half_precision(name):
+    """Also those whose cast was first made for the derivative, which has no gradient."""
+    gradients = {}
+    for precision in ("float32", name):
+        plan = recipe("meanflow", precision=precision)
+        state = prepare(plan, None, CPU)
+        with torch.no_grad():
+            state.net.load_state_dict(drawn(state.net.state_dict()))
+        loss = METHODS["meanflow"].loss(plan, state.times, empty=2)
+        with autocast(CPU, precision):
+            value = loss(state.net, loss.timed(moons(64), generator(3))).loss.mean()
+        value.backward()
+        gradients[precision] = dict(state.net.named_parameters())
+    for key, full in gradients["float32"].items():
+        half = gradients[name][key].grad
+        assert half is not None, key
+        assert (half - full.grad).norm() < 0.1 * full.grad.norm(), key
+
+
+def drawn(weights):
+    """None at zero, so that everything has a gradient."""
+    g = generator(0)
+    return {key: 0.2 * torch.randn(value.shape, generator=g) for key, value in weights.items()}
+
+
+def test_no_cast_is_kept_for_another_pass():
+    """Newer versions of torch forgive it, older ones lose the gradients of the test above."""
+    for name in ("bfloat16", "float16"):
+        with autocast(CPU, name):
+            assert torch.is_autocast_enabled("cpu") and not torch.is_autocast_cache_enabled()
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
 def test_half_precision_trains_much_the_same(name, tmp_path, monkeypatch):
     small = partial(torch.amp.GradScaler, init_scale=2.0**6)  # one that needs no search
     monkeypatch.setattr(torch.amp, "GradScaler", small)

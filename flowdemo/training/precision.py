@@ -16,12 +16,15 @@ def faster(net: nn.Module) -> nn.Module:
 
 
 def autocast(device: torch.device, precision: str = "auto") -> torch.autocast | nullcontext:
-    """The precision of a recipe; "auto" is bfloat16 where the processor computes with it."""
-    if precision == "auto":
-        return torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device))
-    if precision == "float32":
+    """The precision of a recipe; "auto" is bfloat16 where the processor computes with it.
+
+    It keeps no casts: up to torch 2.9 one that was made under `no_grad`, as for MeanFlow's derivative,
+    stays without a gradient in the pass that needs it.
+    """
+    if precision == "float32" or (precision == "auto" and not has_bfloat16(device)):
         return nullcontext()
-    return torch.autocast(device.type, getattr(torch, precision))
+    half = torch.bfloat16 if precision == "auto" else getattr(torch, precision)
+    return torch.autocast(device.type, half, cache_enabled=False)
 
 
 def has_bfloat16(device: torch.device) -> bool:
