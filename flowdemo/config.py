@@ -1,7 +1,8 @@
 """`config.json` of a checkpoint, validated when it enters."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -195,9 +196,22 @@ def read_model_config(text: str, source: str) -> ModelConfig:
 
 def parse(kind: type[Strict], text: str, source: str) -> Any:
     """A validated `kind` from JSON text; a ValueError of one line that names `source`."""
-    try:
+    with one_line(source):
         return kind.model_validate_json(text)
+
+
+def parsed(kind: type[Strict], source: str, **fields: Any) -> Any:
+    """The same from fields."""
+    with one_line(source):
+        return kind(**fields)
+
+
+@contextmanager
+def one_line(source: str) -> Iterator[None]:
+    """Inside, what pydantic says in many lines becomes a ValueError of one, of the first mistake."""
+    try:
+        yield
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ValueError(f"{source}: {where}: {first['msg']}") from error
+        where = ".".join(str(part) for part in first["loc"])
+        raise ValueError(": ".join(filter(None, (source, where, first["msg"])))) from error

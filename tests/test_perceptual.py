@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from flowdemo.checkpoints import save
 from flowdemo.couplings import Batch
 from flowdemo.data import dataset
 from flowdemo.evaluation.classifier import judge
@@ -16,6 +17,8 @@ from flowdemo.paths import linear
 from flowdemo.recipe import Recipe
 from flowdemo.training import perceptual
 from flowdemo.training.perceptual import distance, in_colour, perceptual_of
+from flowdemo.training.run import run_recipe
+from tests.conftest import make_model
 
 CPU = torch.device("cpu")
 
@@ -174,6 +177,16 @@ def test_what_is_missing_is_said(monkeypatch):
         perceptual_of(recipe(data="cifar10"), dataset("cifar10"), CPU)
     with pytest.raises(ValueError, match="compares images, not Two moons"):
         perceptual_of(recipe(data="moons"), dataset("moons"), CPU)
+
+
+def test_a_distance_that_is_missing_leaves_no_started_run(monkeypatch, trained):
+    """So that the same folder can be run with other features."""
+    monkeypatch.setattr(perceptual, "find_spec", lambda name: None)
+    save(make_model("mnist"), trained / "y")
+    plan = recipe(features="lpips")
+    with pytest.raises(ValueError, match="needs the lpips package"):
+        next(run_recipe(plan.model_copy(update={"teacher": "y"}), trained / "x"))
+    assert not (trained / "x").exists()
 
 
 def test_weights_that_cannot_be_had_are_said(monkeypatch):

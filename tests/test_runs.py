@@ -15,7 +15,10 @@ from safetensors import safe_open
 
 from flowdemo.cards import before
 from flowdemo.checkpoints import load
+from flowdemo.data import dataset
+from flowdemo.training import run
 from flowdemo.training.bundled import read_recipe
+from flowdemo.training.estimate import estimate
 from flowdemo.training.pairs import make_pairs, pair_seconds
 from flowdemo.training.resume import save_state
 from flowdemo.training.run import PairsProgress, prepare, run_recipe
@@ -166,6 +169,31 @@ def test_a_teacher_that_does_not_fit_is_refused_before_anything_is_written(
     with pytest.raises(ValueError, match=message):
         next(run_recipe(read_recipe(name, changes), trained / "x"))
     assert list(trained.iterdir()) == []
+
+
+@pytest.mark.parametrize("begin", [estimate, lambda plan: next(run_recipe(plan, Path("nowhere")))])
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("mnist", "net.widths=[64,64,64,64]", "must be divisible by 16 for this 'unet'"),
+        ("mnist", 'net={"kind": "mlp"}', r"an 'mlp' works on points of shape \[2\]"),
+        ("moons", 'net={"kind": "dit", "dim": 32, "depth": 1, "heads": 1}', "works on images"),
+    ],
+)
+def test_a_net_that_does_not_fit_the_data_is_refused_in_one_line(begin, name, change, message):
+    with pytest.raises(ValueError, match=message) as raised:
+        begin(read_recipe(f"{name}-flow-matching", [change]))
+    assert "\n" not in str(raised.value) and not Path("nowhere").exists()
+
+
+@pytest.mark.parametrize("begin", [estimate, lambda plan: next(run_recipe(plan, Path("nowhere")))])
+def test_a_checkpoint_that_could_not_be_described_is_refused_in_one_line(begin, monkeypatch):
+    """Pictures that are all alike have no spread, say."""
+    flat = replace(dataset("moons"), std=(0.0, 1.0))
+    monkeypatch.setattr(run, "dataset_of", lambda plan: flat)
+    with pytest.raises(ValueError, match=r"^moons-flow-matching: std.0: .*greater than 0$"):
+        begin(recipe())
+    assert not Path("nowhere").exists()
 
 
 def test_missing_data_leave_no_started_run(trained, monkeypatch):

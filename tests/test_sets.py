@@ -1,5 +1,6 @@
 """What a recipe trains on: own pictures, mirrored or not, and data in the scale that it asks for."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -103,7 +104,21 @@ def test_a_run_does_not_go_on_with_other_pictures(tmp_path):
     with pytest.raises(ValueError, match="or other pictures"):
         next(run_recipe(plan, tmp_path / "x", resume=True))
     kept = json.loads((tmp_path / "x" / "training" / "recipe.json").read_text())
-    assert len(kept["pictures"]) == 64
+    sets.pictures.cache_clear()
+    shapes(tmp_path / "own")  # as they were
+    own = sets.pictures(plan.source, plan.shape)
+    parts = own.images.numpy().tobytes(), own.labels.numpy().tobytes(), repr(own.classes).encode()
+    assert kept["pictures"] == hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def test_pictures_that_cannot_be_read_are_named(tmp_path, caplog):
+    plan = shapes(tmp_path / "own")
+    (tmp_path / "own" / "dark" / "torn.png").write_bytes(b"no picture")
+    sets.pictures.cache_clear()
+    next(run_recipe(plan, tmp_path / "x"))
+    (line,) = [record.getMessage() for record in caplog.records if "skipped" in record.getMessage()]
+    assert line.startswith("skipped: dark/torn.png: ") or line.startswith("skipped: torn.png: ")
+    sets.pictures.cache_clear()
 
 
 def test_own_pictures_do_not_go_by_the_name_of_another_set(tmp_path):

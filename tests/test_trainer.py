@@ -177,6 +177,14 @@ def test_a_run_that_diverges_leaves_its_checkpoint_and_says_where(monkeypatch, t
     assert last.step == 20 and last.state.skipped == 3
 
 
+def test_a_run_that_never_learnt_anything_leaves_no_checkpoint(monkeypatch, tmp_path):
+    """It would stand under its name, and hide one that ships."""
+    broken_after(monkeypatch, 0)
+    with pytest.raises(ValueError, match="nothing was learnt before, and no checkpoint written"):
+        list(run_recipe(recipe(steps=20), tmp_path / "x"))
+    assert [file.name for file in (tmp_path / "x").iterdir()] == ["training"]
+
+
 def test_a_step_that_is_left_out_is_not_remembered_by_the_times(monkeypatch, tmp_path):
     broken_after(monkeypatch, 2)
     plan = recipe(steps=4, times="loss-second-moment")

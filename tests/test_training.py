@@ -10,6 +10,7 @@ from flowdemo.checkpoints import load
 from flowdemo.couplings import Batch, drop_labels, independent, reflow_pairs
 from flowdemo.data import DATASETS, points_of
 from flowdemo.evaluation.metrics import straightness, wasserstein_2
+from flowdemo.nets import build_net
 from flowdemo.noise import noise
 from flowdemo.sampling import sample
 from flowdemo.sizes import MLPConfig
@@ -18,6 +19,7 @@ from flowdemo.training.bundled import read_recipe, recipe_names
 from flowdemo.training.crew import Crew
 from flowdemo.training.draws import random_guidance
 from flowdemo.training.run import prepare, run_recipe
+from flowdemo.training.sources import take_over
 from flowdemo.training.trainer import ema_decay
 from tests.conftest import make_model
 from tests.plans import recipe
@@ -148,12 +150,21 @@ def test_a_student_starts_as_its_teacher():
     x, t, label = noise(0, 5, (2,)), torch.rand(5), torch.zeros(5, dtype=torch.long)
     student = state.net(x, t, torch.ones(5), label, torch.full((5,), 2.0))
     torch.testing.assert_close(student, teacher.net(x, t, None, label))
-    with pytest.raises(ValueError, match="does not fit moons-flow-matching, its start"):
-        prepare(
-            plan.model_copy(update={"net": MLPConfig(width=16, depth=3)}),
-            teacher,
-            torch.device("cpu"),
-        )
+    for other in ({"depth": 3}, {"max_frequency": 20.0}):
+        net = plan.net.model_copy(update=other)
+        with pytest.raises(ValueError, match="does not fit moons-flow-matching, its start"):
+            prepare(plan.model_copy(update={"net": net}), teacher, torch.device("cpu"))
+
+
+def test_a_start_with_other_heads_is_refused_though_its_weights_have_the_same_shapes():
+    sizes = make_model("mnist").config.net
+    for change, fits in (({"heads": 2}, False), ({"dropout": 0.1}, True)):
+        net = sizes.model_copy(update=change)
+        a, b = (build_net(one, (1, 28, 28), 10) for one in (net, sizes))
+        assert {k: v.shape for k, v in a.state_dict().items()} == {
+            k: v.shape for k, v in b.state_dict().items()
+        }
+        assert take_over(a, b, net, sizes) == fits
 
 
 @pytest.mark.parametrize("name", recipe_names())

@@ -14,7 +14,7 @@ from flowdemo.recipe import Recipe
 from flowdemo.training.crew import Crew
 from flowdemo.training.pairs import pairs_from
 from flowdemo.training.perceptual import perceptual_of
-from flowdemo.training.run import device_of, prepare
+from flowdemo.training.run import device_of, finished, prepare
 from flowdemo.training.sets import coupling_of, dataset_of
 from flowdemo.training.sources import check_teacher, source
 from flowdemo.training.trainer import train
@@ -59,8 +59,9 @@ def estimate(recipe: Recipe) -> Estimate:
     teacher, origin = (source(name, device) for name in (recipe.teacher, recipe.start_from))
     check_teacher(recipe, teacher)
     info = dataset_of(recipe)
-    coupling = stand_in(info) if recipe.pairs else coupling_of(recipe)
     state = prepare(recipe, origin, device)
+    finished(recipe, state, [model for model in (teacher, origin) if model])  # as the run checks it
+    coupling = stand_in(info) if recipe.pairs else coupling_of(recipe)
     perceptual = perceptual_of(recipe, info, device)
     short = recipe.model_copy(update={"steps": STEPS + 1})
     kept = Kept()

@@ -9,12 +9,14 @@ from pathlib import Path
 import torch
 
 from flowdemo.checkpoints import save
-from flowdemo.config import Defaults, ModelConfig
+from flowdemo.config import Defaults, ModelConfig, parsed
 from flowdemo.couplings import COUPLINGS, Coupling, reflow_pairs
 from flowdemo.methods import AVERAGE
+from flowdemo.methods.flow_matching import Perceptual
 from flowdemo.model import Model
 from flowdemo.nets import build_net
 from flowdemo.recipe import Recipe
+from flowdemo.sizes import check_net
 from flowdemo.training.crew import Accelerated, Crew
 from flowdemo.training.desk import Desk, HeldOut, Track
 from flowdemo.training.draws import time_sampler
@@ -24,6 +26,8 @@ from flowdemo.training.resume import load_state
 from flowdemo.training.sets import coupling_of, dataset_of
 from flowdemo.training.sources import chain, check_teacher, same_run, source, take_over
 from flowdemo.training.trainer import Diverged, Progress, State, start, train
+
+ADVICE = "Take a smaller 'learning_rate' or 'clip', or 'precision' \"float32\""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class PairsProgress:
 
 @dataclass(frozen=True)
 class Run:
-    """A recipe with what it trains: `teacher` and the other `sources` it builds on."""
+    """A recipe with what it trains: `teacher`, all `sources` it builds on, the distance of its loss."""
 
     recipe: Recipe
     folder: Path
@@ -44,6 +48,7 @@ class Run:
     state: State
     teacher: Model | None
     sources: list[Model]
+    perceptual: Perceptual | None
 
     @property
     def work(self) -> Path:
@@ -59,6 +64,13 @@ class Run:
         if self.crew.is_main:
             save(self.model(), self.folder)
         self.crew.wait()
+
+    def left(self) -> str:
+        """Saves what a run that diverged has learnt; what that is, in words."""
+        if self.state.step == self.state.skipped:  # an untrained network would hide one that ships
+            return "nothing was learnt before, and no checkpoint written"
+        self.save()
+        return f"{self.folder} holds the weights before that"
 
     def coupling(self) -> tuple[Coupling, HeldOut | None]:
         """What is drawn from, once all pairs are there."""
@@ -88,23 +100,18 @@ def run_recipe(
     """
     run = begin(recipe, folder, resume, crew or Crew())
     empty, state = len(dataset_of(recipe).classes), run.state
-    perceptual = perceptual_of(recipe, dataset_of(recipe), state.device)
     if recipe.pairs:
         for made in make_pairs(recipe, run.teacher, run.work, run.crew):
             yield PairsProgress(*made)
     coupling, held_out = run.coupling()
-    steps = train(recipe, state, coupling, empty, run.teacher, perceptual, run.crew)
+    steps = train(recipe, state, coupling, empty, run.teacher, run.perceptual, run.crew)
     if run.crew.is_main:
         desk = Desk(run.work, draw_samples, sample_every, track, held_out)
         steps = desk.kept(steps, run.model, state)
     try:
         yield from steps
     except Diverged as error:
-        run.save()
-        raise ValueError(
-            f"{recipe.name}: {error}; {folder} holds the weights before that. "
-            "Take a smaller 'learning_rate' or 'clip', or 'precision' \"float32\""
-        ) from error
+        raise ValueError(f"{recipe.name}: {error}; {run.left()}. {ADVICE}") from error
     run.save()
 
 
@@ -115,7 +122,10 @@ def begin(recipe: Recipe, folder: Path, resume: bool, crew: Crew) -> Run:
     teacher, origin = (source(name, device) for name in (recipe.teacher, recipe.start_from))
     check_teacher(recipe, teacher)
     sources = [model for model in (teacher, origin) if model]
-    run = Run(recipe, folder, crew, prepare(recipe, origin, device), teacher, sources)
+    state = prepare(recipe, origin, device)
+    # A distance that cannot be had fails before anything is written.
+    perceptual = perceptual_of(recipe, dataset_of(recipe), device)
+    run = Run(recipe, folder, crew, state, teacher, sources, perceptual)
     if (run.work / "recipe.json").exists() and not resume:
         raise ValueError(f"{folder} has a started run; add --resume, or remove {run.work}")
     crew.wait()  # until all have looked
@@ -139,23 +149,26 @@ def device_of(crew: Crew) -> torch.device:
 def prepare(recipe: Recipe, origin: Model | None, device: torch.device) -> State:
     """The state at step 0, from fresh weights or from those of `origin`."""
     info = dataset_of(recipe)
+    check_net(recipe.net, info.shape)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)  # the initialisers of torch.nn know no other generator
         net, ema = (build_net(recipe.net, info.shape, len(info.classes)) for _ in range(2))
-    if origin and not take_over(net, origin.net):
+    if origin and not take_over(net, origin.net, recipe.net, origin.config.net):
         raise ValueError(f"{recipe.name}: the net does not fit {origin.name}, its start")
     return start(recipe, net, ema, device, time_sampler(recipe))
 
 
 def finished(recipe: Recipe, state: State, sources: list[Model]) -> Model:
-    """The averaged weights with their description."""
+    """The averaged weights with their description; ValueError, in one line, if it is none."""
     info = dataset_of(recipe)
     cost = {
         "images_seen": state.step * recipe.batch_size,
         "hours": round((state.seconds + state.pair_seconds) / 3600, 3),
         "machine": machine(next(state.net.parameters()).device),
     }
-    config = ModelConfig(
+    config = parsed(
+        ModelConfig,
+        recipe.name,
         name=recipe.name,
         method=recipe.method,
         data=recipe.data,

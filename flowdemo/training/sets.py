@@ -1,5 +1,6 @@
 """The data that a recipe trains on: of this package, or one's own pictures; and its normalisation."""
 
+import logging
 from dataclasses import replace
 from functools import lru_cache
 
@@ -12,6 +13,8 @@ from flowdemo.data.augment import flip
 from flowdemo.data.pictures import Pictures, read_pictures
 from flowdemo.data.statistics import statistics
 from flowdemo.recipe import Recipe
+
+LOG = logging.getLogger(__name__)
 
 
 def dataset_of(recipe: Recipe) -> DataSet:
@@ -43,8 +46,11 @@ def data_of(data: str, source: str | None, shape: tuple[int, ...] | None) -> tup
 
 @lru_cache(maxsize=1)
 def pictures(source: str, shape: tuple[int, ...]) -> Pictures:
-    """One's own pictures, read once."""
-    return read_pictures(source, shape)
+    """One's own pictures, read once; a warning names each that was skipped."""
+    own = read_pictures(source, shape)
+    for line in own.broken:
+        LOG.warning("skipped: %s", line)
+    return own
 
 
 @lru_cache

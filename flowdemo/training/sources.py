@@ -13,8 +13,12 @@ from flowdemo.files import write_file
 from flowdemo.model import Model
 from flowdemo.nets.embed import NEW_INPUTS
 from flowdemo.recipe import Recipe
+from flowdemo.sizes import NetConfig
 from flowdemo.training.bundled import recipe_names
 from flowdemo.training.sets import dataset_of, pictures
+
+# What a net and its start may differ in; a time input that the start lacks is refused by its weights.
+FREE = {"end_time", "guidance", "time_inputs", "dropout"}
 
 
 def source(name: str | None, device: torch.device) -> Model | None:
@@ -71,12 +75,10 @@ def same_run(recipe: Recipe, sources: list[Model], file: Path) -> None:
     content = recipe.model_dump() | {"sources": {model.name: model.revision for model in sources}}
     if recipe.source:
         own = pictures(recipe.source, recipe.shape)
-        parts = (
-            own.images.numpy().tobytes(),
-            own.labels.numpy().tobytes(),
-            repr(own.classes).encode(),
-        )
-        content["pictures"] = hashlib.sha256(b"".join(parts)).hexdigest()
+        digest = hashlib.sha256()
+        for part in (own.images.numpy(), own.labels.numpy(), repr(own.classes).encode()):
+            digest.update(memoryview(part).cast("B"))  # which is no copy of gigabytes
+        content["pictures"] = digest.hexdigest()
     text = json.dumps(content, indent=1)
     if file.is_file() and file.read_text() != text:
         raise ValueError(
@@ -86,11 +88,17 @@ def same_run(recipe: Recipe, sources: list[Model], file: Path) -> None:
     write_file(file, lambda path: path.write_text(text))
 
 
-def take_over(net: nn.Module, origin: nn.Module) -> bool:
-    """Gives `net` the weights of `origin`; only the inputs s and w may be new. False if unfit."""
+def take_over(net: nn.Module, origin: nn.Module, sizes: NetConfig, start: NetConfig) -> bool:
+    """Gives `net` of `sizes` the weights of `origin`; only the inputs s and w may be new.
+
+    False if unfit: also where the weights are alike, but not what is computed with them, such as the
+    frequencies of a time or the heads of attention.
+    """
     there, wanted = origin.state_dict(), net.state_dict()
+    same = sizes.model_dump(exclude=FREE) == start.model_dump(exclude=FREE)
     fits = all(key in wanted and wanted[key].shape == there[key].shape for key in there)
-    if not fits or any(not key.startswith(NEW_INPUTS) for key in wanted.keys() - there.keys()):
+    new = wanted.keys() - there.keys()
+    if not same or not fits or any(not key.startswith(NEW_INPUTS) for key in new):
         return False
     net.load_state_dict(there, strict=False)
     return True
