@@ -21,6 +21,7 @@ from flowdemo.training.run import PairsProgress, run_recipe
 from flowdemo.training.trackers import TRACKERS
 from flowdemo.training.trainer import Progress
 
+SHOWN_CLASSES = 10  # in the pictures of a run
 Out = Annotated[Path | None, typer.Option(help="Default: checkpoints/<name>/")]
 Data = Annotated[
     str, typer.Option(help="Folders of pictures by class, .zip, .npz, parquet, or a Hub id.")
@@ -80,9 +81,11 @@ def words(progress: Progress, batch: int) -> str:
 
 
 def draw_samples(model: Model, path: Path) -> None:
-    """A picture of two samples a class (or of 500 points), from the same noise every time."""
-    n = 2 * model.empty if is_image(model) else 500
-    exports.export(sample(model, n, "all", keep_trajectory=False), path)
+    """Two samples of each of the first ten classes (or 500 points), always from the same noise."""
+    shown = min(model.empty, SHOWN_CLASSES)
+    labels = 2 * list(range(shown)) if is_image(model) else "all"
+    n = len(labels) if is_image(model) else 500
+    exports.export(sample(model, n, labels, keep_trajectory=False), path)
 
 
 def finetune(

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import from_json
 
-from flowdemo.options import MAX_STEPS, Name, PathName, TimeSteps, Weight
+from flowdemo.options import MAX_EPS, MAX_STEPS, Name, PathName, TimeSteps, Weight
 from flowdemo.recipe import MethodName, Recipe
 from flowdemo.recipe_checks import check_guidance
 from flowdemo.sizes import NetConfig, Share, Strict, check_net
@@ -117,7 +117,7 @@ class ModelConfig(Strict):
     path: PathName = "linear"
     sigma_min: float = Field(0.0, ge=0, lt=1)
     trained_times: TimeSteps | Literal["t0", "t1"] | None = None
-    eps: float = Field(0.0, ge=0, le=0.1)
+    eps: float = Field(0.0, ge=0, le=MAX_EPS)
     guidance: tuple[Weight, Weight] = (1.0, 1.0)
     defaults: Defaults
     license: str = Field("mit", pattern=r"^[a-z0-9.-]{1,40}$")

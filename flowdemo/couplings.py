@@ -34,7 +34,11 @@ class Batch:
         if of == 1:
             return self
         spans = len(range(index, self.spans, of))
-        return replace(self._each(lambda value: value[index::of]), spans=spans)
+        return replace(self.rows(slice(index, None, of)), spans=spans)
+
+    def rows(self, rows: slice | Tensor) -> "Batch":
+        """These rows of all tensors; which of them span an interval is not told."""
+        return replace(self._each(lambda value: value[rows]), spans=0)
 
     def without_guidance(self) -> "Batch":
         """The same without CFG weights."""

@@ -31,7 +31,10 @@ def one_of(registry: Mapping[str, object]) -> AfterValidator:
 
 PathName = Annotated[str, one_of(PATHS)]
 MAX_STEPS = 1000
-SPLIT = "split"  # the objective that puts a step together of two: it takes no derivative
+MAX_EPS = 0.01  # of time, and so of the noise that is left in samples
+SPLIT = (
+    "split"  # the objective that puts a step together of two shorter ones: it takes no derivative
+)
 TimesName = Annotated[str, one_of(TIMES | ENDS | RESAMPLERS)]
 TimeSteps = Annotated[int, Field(ge=1, le=MAX_STEPS)]
 CouplingName = Annotated[str, one_of(COUPLINGS)]
@@ -69,6 +72,9 @@ class Pairs(Strict):
         if SOLVERS[self.solver].adaptive != (self.steps is None):
             wrong = "chooses its steps" if self.steps else "needs 'pairs.steps'"
             raise ValueError(f"'{self.solver}' {wrong}")
+        default = type(self).model_fields["tolerance"].default
+        if self.tolerance != default and not SOLVERS[self.solver].adaptive:
+            raise ValueError(f"'{self.solver}' knows no 'tolerance': it makes its steps")
         return self
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from flowdemo.options import (
+    MAX_EPS,
     CouplingName,
     MeanFlowOptions,
     Name,
@@ -17,7 +18,14 @@ from flowdemo.options import (
     TimeSteps,
     Weight,
 )
-from flowdemo.recipe_checks import check_guidance, check_meanflow, check_reflow, check_times
+from flowdemo.recipe_checks import (
+    check_empty_label,
+    check_guidance,
+    check_heard,
+    check_meanflow,
+    check_reflow,
+    check_times,
+)
 from flowdemo.sizes import NetConfig, Share
 from flowdemo.times import ENDS
 
@@ -36,7 +44,7 @@ class Recipe(Schedule):
     times: TimeSteps | TimesName = "uniform"
     logit_mean: float = Field(0.0, ge=-10, le=10)
     logit_std: float = Field(1.0, gt=0, le=10)
-    eps: float = Field(0.0, ge=0, le=0.1)
+    eps: float = Field(0.0, ge=0, le=MAX_EPS)
     share_start: Share = 0.0
     coupling: CouplingName = "independent"
     loss: Literal["l2", "lpips", "lpips+l2"] = "l2"
@@ -76,4 +84,6 @@ class Recipe(Schedule):
         check_guidance(self)
         check_meanflow(self)
         check_times(self)
+        check_empty_label(self)
+        check_heard(self)
         return self

@@ -15,6 +15,30 @@ def check_reflow(recipe: Any) -> None:
         raise ValueError("reflow's 'pairs' are its coupling")
 
 
+def check_empty_label(recipe: Any) -> None:
+    """ValueError if guidance is asked for, but without the rows that it needs."""
+    low, high = recipe.guidance
+    if not low <= 1 <= high:
+        raise ValueError(
+            "'guidance' must hold 1: the weight of rows without a label, and the one offered first"
+        )
+    fixed = recipe.meanflow is not None and recipe.meanflow.guides
+    if not recipe.label_dropout and ((low, high) != (1, 1) or recipe.net.guidance or fixed):
+        raise ValueError("guidance needs the empty label: take a 'label_dropout' over 0")
+
+
+def check_heard(recipe: Any) -> None:
+    """ValueError for settings that nothing would listen to."""
+    if recipe.flip and (recipe.method == "reflow" or recipe.net.kind == "mlp"):
+        raise ValueError("'flip' mirrors the pictures of a data set, not points or pairs")
+    if recipe.power and recipe.loss == "lpips":
+        raise ValueError("'power' weighs the squared error, which 'loss' \"lpips\" has not")
+    if recipe.features != "classifier" and recipe.loss == "l2":
+        raise ValueError("'features' are those of a perceptual 'loss'")
+    if recipe.compile and getattr(recipe.net, "dropout", 0):
+        raise ValueError("'compile' would begin anew at every step's masks of 'net.dropout'")
+
+
 def check_meanflow(recipe: Any) -> None:
     """ValueError for what MeanFlow cannot be combined with."""
     options = recipe.meanflow
@@ -22,16 +46,25 @@ def check_meanflow(recipe: Any) -> None:
         return
     if recipe.share_start or recipe.power:
         raise ValueError("meanflow takes 'meanflow.share_start' and 'meanflow.power'")
-    if recipe.trained_times is not None or recipe.times in RESAMPLERS or recipe.eps:
+    if recipe.trained_times is not None or recipe.eps:
         raise ValueError("meanflow needs 'times' that fill [0, 1], and 'eps' 0")
+    if recipe.times in RESAMPLERS:
+        raise ValueError("these 'times' learn from errors at single times; meanflow's have two")
     if options.intervals != "sorted" and recipe.times != "uniform":
         raise ValueError("'times' are those of 'intervals' \"sorted\"; others have their own")
     if recipe.loss != "l2":
         raise ValueError("meanflow's 'loss' is \"l2\"")
+    check_fixed_guidance(recipe, options)
+
+
+def check_fixed_guidance(recipe: Any, options: Any) -> None:
+    """ValueError for what MeanFlow's fixed guidance cannot be combined with."""
     if options.dropped == "guided" and recipe.teacher:
         raise ValueError(
             "'dropped' \"guided\" is for networks that guide themselves, without a teacher"
         )
+    if options.guided_times != (0, 1) and not (options.guides or recipe.net.guidance):
+        raise ValueError("'guided_times' say nothing without 'omega', 'kappa' or the input weight")
     if options.guides and recipe.net.guidance:
         raise ValueError("a fixed 'omega' or 'kappa' and the weight as an input exclude each other")
 

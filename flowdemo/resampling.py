@@ -1,7 +1,24 @@
 """Times drawn where the loss is large, without a bias (arXiv:2102.09672, section 3.3)."""
 
+from typing import Protocol, runtime_checkable
+
 import torch
 from torch import Generator, Tensor
+
+
+@runtime_checkable
+class Resampler(Protocol):
+    """A time sampler that learns from errors: what training and its saved state ask of one."""
+
+    def __call__(self, n: int, generator: Generator) -> Tensor: ...
+
+    def weights(self, t: Tensor) -> Tensor: ...
+
+    def update(self, t: Tensor, errors: Tensor) -> None: ...
+
+    def state_dict(self) -> dict[str, Tensor]: ...
+
+    def load_state_dict(self, tensors: dict[str, Tensor]) -> None: ...
 
 
 class LossSecondMoment:
@@ -43,10 +60,18 @@ class LossSecondMoment:
             self.errors[row, self.counts[row] % history] = error
             self.counts[row] += 1
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """All that it remembers."""
+        return {"errors": self.errors, "counts": self.counts}
+
+    def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
+        """Remembers what another did."""
+        self.errors, self.counts = tensors["errors"], tensors["counts"]
+
     def bins_of(self, t: Tensor) -> Tensor:
         """The bin (batch,) that each time lies in."""
         bins = len(self.counts)
         return (t * bins).long().clamp(0, bins - 1)
 
 
-RESAMPLERS = {"loss-second-moment": LossSecondMoment}
+RESAMPLERS: dict[str, type[Resampler]] = {"loss-second-moment": LossSecondMoment}

@@ -15,6 +15,7 @@ from flowdemo.options import MeanFlowOptions
 from flowdemo.paths import cosine, linear
 from flowdemo.sizes import DiTConfig, UNetConfig
 from flowdemo.times import uniform
+from tests.conftest import make_model
 from tests.test_dit import random
 from tests.test_losses import Exact, average_velocity_of_a_point, rng
 
@@ -226,3 +227,23 @@ def test_the_derivative_and_the_loss_see_the_same_dropout(kind):
     begin_step(net, 6)  # with other masks it is another loss
     other = MeanFlow(linear(), uniform, MeanFlowOptions(power=0.0))(net, batch).loss
     assert (other - seen["jvp"][0]).norm() > 0.01 * seen["jvp"][0].norm()
+
+
+def test_split_asks_for_no_velocity_that_it_would_throw_away():
+    """Of rows with a length it knows only the parts: a teacher is asked about the others alone."""
+    asked = []
+
+    def teacher(x, t, label, w):
+        asked.append(t)
+        return x
+
+    plan = MeanFlowOptions(derivative="split", share_interval=0.75, power=0.0)
+    loss = MeanFlow(linear(), uniform, plan, teacher)
+    net = make_model("moons", "meanflow").net
+    x_0, x_1 = (torch.randn(8, 2, generator=torch.Generator().manual_seed(i)) for i in (0, 1))
+    batch = loss.timed(Batch(x_0, x_1, torch.zeros(8).long()), torch.Generator().manual_seed(2))
+    terms = loss(net, batch)
+    assert len(asked) == 1 and torch.equal(asked[0], batch.t[6:]) and batch.spans == 6
+    x_t, _ = linear().sample(x_0, x_1, batch.t)
+    u = net(x_t, batch.t, batch.s, batch.label)
+    torch.testing.assert_close(terms.error[6:], (u - x_t)[6:].square().mean(1))

@@ -14,6 +14,8 @@ FLOW = {"name": "x", "method": "flow-matching", "data": "moons", "steps": 1, "ne
 REFLOW = FLOW | {"method": "reflow", "teacher": "y", "pairs": {"count": 1}}
 MEAN = FLOW | {"method": "meanflow", "net": LONG, "meanflow": {}}
 GUIDED = {"guidance": True}
+UNET = {"kind": "unet", "widths": [8]}
+DISTILLED = REFLOW | {"net": UNET, "data": "mnist", "times": "t0", "loss": "lpips"}
 MIDDLE = {"times": "logit-normal"}
 
 REFUSED = [
@@ -32,12 +34,31 @@ REFUSED = [
     (REFLOW, {"guidance": (0.5, 2.0), "net": MLP | GUIDED}, "takes weights of at least 1"),
     (REFLOW, {"guidance": (1.0, 2.0)}, "reflow is guided only by a net with the input 'guidance'"),
     (MEAN, {"guidance": (1.0, 2.0)}, "meanflow is guided only by a net with the input 'guidance'"),
+    (FLOW, {"guidance": (2.0, 4.0)}, "'guidance' must hold 1"),
+    (FLOW, {"guidance": (0.0, 0.5)}, "'guidance' must hold 1"),
+    (REFLOW, {"guidance": (2.0, 4.0), "net": MLP | GUIDED}, "'guidance' must hold 1"),
+    (FLOW, {"guidance": (1.0, 2.0), "label_dropout": 0}, "needs the empty label"),
+    (REFLOW, {"net": MLP | GUIDED, "label_dropout": 0}, "needs the empty label"),
+    (MEAN, {"meanflow": {"omega": 2.0}, "label_dropout": 0}, "needs the empty label"),
+    (MEAN, {"meanflow": {"kappa": 0.5}, "label_dropout": 0}, "needs the empty label"),
+    # what nothing would listen to
+    (FLOW, {"flip": True}, "not points or pairs"),
+    (DISTILLED, {"flip": True}, "not points or pairs"),
+    (DISTILLED, {"power": 0.5}, "'power' weighs the squared error"),
+    (FLOW, {"features": "lpips"}, "'features' are those of a perceptual 'loss'"),
+    (
+        REFLOW,
+        {"pairs": {"count": 1, "solver": "heun", "steps": 2, "tolerance": 1e-3}},
+        "'heun' knows no 'tolerance'",
+    ),
+    (MEAN, {"meanflow": {"guided_times": (0.2, 0.8)}}, "'guided_times' say nothing without"),
+    (DISTILLED, {"compile": True, "net": UNET | {"dropout": 0.1}}, "every step's masks"),
     # meanflow
     (MEAN, {"share_start": 0.1}, "takes 'meanflow.share_start' and 'meanflow.power'"),
     (MEAN, {"power": 0.1}, "takes 'meanflow.share_start' and 'meanflow.power'"),
     (MEAN, {"times": "t0"}, "meanflow needs 'times' that fill"),
     (MEAN, {"times": 4}, "meanflow needs 'times' that fill"),
-    (MEAN, {"times": "loss-second-moment"}, "meanflow needs 'times' that fill"),
+    (MEAN, {"times": "loss-second-moment"}, "at single times; meanflow's have two"),
     (MEAN, {"eps": 0.01}, "meanflow needs 'times' that fill .* and 'eps' 0"),
     (MEAN, {"meanflow": {"intervals": "cifar-paper"}} | MIDDLE, "others have their own"),
     (MEAN, {"loss": "lpips+l2"}, "meanflow's 'loss' is \"l2\""),
@@ -53,12 +74,16 @@ REFUSED = [
     (REFLOW, {"times": 3, "path": "vp"}, "which are straight, need the 'linear' path"),
     (REFLOW, {"times": "t0", "share_start": 0.1}, "these 'times' take no 'share_start'"),
     (FLOW, {"times": "loss-second-moment", "share_start": 0.1}, "take no 'share_start'"),
-    (FLOW, {"times": "loss-second-moment", "eps": 0.1}, "these 'times' take no 'eps'"),
+    (FLOW, {"times": "loss-second-moment", "eps": 0.01}, "these 'times' take no 'eps'"),
     (FLOW, {"logit_mean": 1.0}, "are those of 'times' \"logit-normal\""),
     (FLOW, {"logit_std": 2.0, "times": "mode"}, "are those of 'times' \"logit-normal\""),
     # perceptual losses
     (REFLOW, {"loss": "lpips"}, "it needs 'times' \"t0\", 'eps' and"),
-    (REFLOW, {"loss": "lpips+l2", "times": "t0", "eps": 0.1}, "it needs 'times' \"t0\", 'eps' and"),
+    (
+        REFLOW,
+        {"loss": "lpips+l2", "times": "t0", "eps": 0.01},
+        "it needs 'times' \"t0\", 'eps' and",
+    ),
     # pairs
     (REFLOW, {"pairs": {"count": 1, "solver": "heun"}}, "'heun' needs 'pairs.steps'"),
     (REFLOW, {"pairs": {"count": 1, "steps": 3}}, "'dopri5' chooses its steps"),
@@ -83,7 +108,7 @@ def test_what_excludes_each_other_is_refused_by_name(base, changes, message):
 BOUNDS = [
     (FLOW, {"times": 0}, "greater than or equal to 1"),
     (FLOW, {"times": "often"}, "must be one of uniform"),
-    (FLOW, {"eps": 0.2}, "less than or equal to 0.1"),
+    (FLOW, {"eps": 0.011}, "less than or equal to 0.01"),
     (FLOW, {"reduction": "median"}, "must be one of mean, sum"),
     (FLOW, {"precision": "float8"}, "'float32', 'bfloat16' or 'float16'"),
     (FLOW, {"accumulate": 0}, "greater than or equal to 1"),
@@ -119,6 +144,25 @@ def test_every_kind_of_times_is_one_of_some_recipe(times):
 def test_every_objective_of_meanflow_goes_with_all_intervals(derivative, intervals):
     options = {"derivative": derivative, "intervals": intervals, "omega": 2.0, "dropped": "guided"}
     assert Recipe(**(MEAN | {"meanflow": options})).meanflow.guides
+
+
+HEARD = [
+    (FLOW, {"label_dropout": 0}),
+    (MEAN, {"meanflow": {"guided_times": (0.2, 0.8), "kappa": 0.5}}),
+    (MEAN, {"meanflow": {"guided_times": (0.2, 0.8)}, "net": LONG | GUIDED}),
+    (DISTILLED, {"features": "lpips"}),
+    (DISTILLED, {"loss": "lpips+l2", "power": 0.5}),
+    (DISTILLED, {"compile": True}),
+    (DISTILLED, {"net": UNET | {"dropout": 0.1}}),
+    (REFLOW, {"pairs": {"count": 1, "tolerance": 1e-3}}),
+    (FLOW, {"net": UNET, "data": "mnist", "flip": True}),
+    (FLOW, {"eps": 0.01}),
+]
+
+
+@pytest.mark.parametrize(("base", "changes"), HEARD)
+def test_what_only_some_others_exclude_is_a_recipe_elsewhere(base, changes):
+    Recipe(**(base | changes))
 
 
 def test_the_last_pairs_are_held_out_and_at_least_one_is_trained_on():

@@ -7,7 +7,8 @@ from flowdemo.couplings import Batch
 from flowdemo.methods.flow_matching import FlowMatching
 from flowdemo.paths import linear
 from flowdemo.recipe import Recipe
-from flowdemo.resampling import LossSecondMoment
+from flowdemo.resampling import RESAMPLERS, LossSecondMoment, Resampler
+from flowdemo.times import uniform
 from flowdemo.training.resume import load_state, save_state
 from flowdemo.training.run import prepare, run_recipe
 
@@ -132,3 +133,37 @@ def test_its_memory_is_saved_with_the_state(tmp_path):
     assert torch.equal(again.times(9, rng()), first.times(9, rng()))
     again.times.update(torch.tensor([0.5]), torch.tensor([2.0]))  # it goes on
     assert again.times.counts.sum() == first.times.counts.sum() + 1
+
+
+class Counting:
+    """Another sampler that learns: it remembers how many errors it was told of."""
+
+    def __init__(self):
+        self.told = torch.zeros(1)
+
+    def __call__(self, n, generator):
+        return torch.rand(n, generator=generator)
+
+    def weights(self, t):
+        return torch.zeros_like(t)
+
+    def update(self, t, errors):
+        self.told += len(errors)
+
+    def state_dict(self):
+        return {"told": self.told}
+
+    def load_state_dict(self, tensors):
+        self.told = tensors["told"]
+
+
+def test_a_second_sampler_that_learns_needs_no_more_than_its_entry(monkeypatch, tmp_path):
+    monkeypatch.setitem(RESAMPLERS, "counting", Counting)
+    assert all(isinstance(make(), Resampler) for make in RESAMPLERS.values())
+    assert not isinstance(uniform, Resampler)
+    plan = recipe(steps=3).model_copy(update={"times": "counting"})
+    *_, last = run_recipe(plan, tmp_path / "x")
+    assert last.state.times.told == 3 * plan.batch_size and last.loss == 0 < last.error
+    again = prepare(plan, None, torch.device("cpu"))
+    assert load_state(again, tmp_path / "x" / "training")
+    assert again.times.told == 3 * plan.batch_size

@@ -11,7 +11,7 @@ from flowdemo.losses import Terms, adaptive, squared_error
 from flowdemo.options import MeanFlowOptions
 from flowdemo.paths import PATHS, GaussianPath
 from flowdemo.recipe import Recipe
-from flowdemo.resampling import LossSecondMoment
+from flowdemo.resampling import Resampler
 from flowdemo.times import TimeSampler
 
 Perceptual = Callable[[Tensor, Tensor], Tensor]  # two batches (batch, ...) -> distances (batch,)
@@ -35,7 +35,7 @@ class FlowMatching:
     def timed(self, batch: Batch, generator: Generator) -> Batch:
         """The batch with its times, and with importance weights where the sampler has such."""
         t = self.times(len(batch.x_1), generator)
-        weight = self.times.weights(t) if isinstance(self.times, LossSecondMoment) else None
+        weight = self.times.weights(t) if isinstance(self.times, Resampler) else None
         return replace(batch, t=t.to(batch.x_1), weight=weight)
 
     def __call__(self, net: nn.Module, batch: Batch) -> Terms:

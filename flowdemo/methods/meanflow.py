@@ -56,7 +56,7 @@ class MeanFlow:
 
     def __call__(self, net: nn.Module, batch: Batch) -> Terms:
         x_t, u_t = self.path.sample(batch.x_0, batch.x_1, batch.t)
-        target = v = self.velocity(net, x_t, u_t, batch)
+        target = v = self.start(net, x_t, u_t, batch)
         if k := batch.spans:
             target = torch.cat([self.average(net, x_t[:k], v[:k], batch, k).to(v), v[k:]])
         u = net(x_t, batch.t, batch.s, batch.label, batch.guidance)
@@ -73,12 +73,22 @@ class MeanFlow:
 
         if o.derivative == SPLIT:  # a step of no length has no parts, only a velocity
             parts = split_average(u, x, t, batch.r[:k], s).to(v)
-            return torch.where(expand_like(s - t > 1e-6, x), parts, v)
+            return torch.where(expand_like(short(t, s), x), v, parts)
         tangent = v
         if o.tangent == "predicted":
             with torch.no_grad():
                 tangent = u(x, t, t).to(v)
         return average_velocity_target(u, v, x, t, s, tangent, DERIVATIVES[o.derivative])
+
+    def start(self, net: nn.Module, x_t: Tensor, u_t: Tensor, batch: Batch) -> Tensor:
+        """The velocity where it is needed: in all rows, but of `split` only in those of no length."""
+        if self.options.derivative != SPLIT:
+            return self.velocity(net, x_t, u_t, batch)
+        rows = short(batch.t, batch.s)
+        if not rows.any():
+            return u_t
+        v = self.velocity(net, x_t[rows], u_t[rows], batch.rows(rows))
+        return u_t.index_put((rows,), v.to(u_t))
 
     @torch.no_grad()
     def velocity(self, net: nn.Module, x_t: Tensor, u_t: Tensor, batch: Batch) -> Tensor:
@@ -102,6 +112,11 @@ class MeanFlow:
         if self.options.dropped == "guided" or self.empty is None:
             return torch.ones_like(batch.label, dtype=torch.bool)
         return batch.label != self.empty
+
+
+def short(t: Tensor, s: Tensor) -> Tensor:
+    """The rows whose step has no length to part."""
+    return s - t <= 1e-6
 
 
 def self_guided(net: nn.Module, x_t: Tensor, u_t: Tensor, batch: Batch, rows: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,11 @@ class HeldOut:
         rows = slice(count, count + HELD_OUT)
         if not len(self.pairs.label[rows]):
             return None
-        tensors = ("x_0", "x_1", "label", "guidance")
-        batch = replace(self.pairs, **{key: getattr(self.pairs, key)[rows] for key in tensors})
         plain = self.recipe.model_copy(update={"loss": "l2"})
         loss = METHODS[plain.method].loss(plain, time_sampler(plain))
-        batch = loss.timed(batch, generator(HELD_OUT_SEED)).to(next(net.parameters()).device)
+        batch = loss.timed(self.pairs.rows(rows), generator(HELD_OUT_SEED)).to(
+            next(net.parameters()).device
+        )
         with torch.inference_mode():
             return loss(net, batch).error.mean().item()
 

@@ -8,7 +8,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from flowdemo.files import save_tensors, write_file
-from flowdemo.resampling import LossSecondMoment
+from flowdemo.resampling import Resampler
 from flowdemo.training.trainer import State
 
 FILE = "training.safetensors"
@@ -22,8 +22,8 @@ def save_state(state: State, folder: Path) -> None:
         tensors |= {f"{part}.{key}": value for key, value in net.state_dict().items()}
     for row, values in state.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{row}.{key}": value for key, value in values.items()}
-    if isinstance(state.times, LossSecondMoment):
-        tensors |= {"times.errors": state.times.errors, "times.counts": state.times.counts}
+    if isinstance(state.times, Resampler):
+        tensors |= {f"times.{key}": value for key, value in state.times.state_dict().items()}
     # The two networks may share constant buffers, which the format does not allow.
     tensors = {key: value.detach().cpu().clone() for key, value in tensors.items()}
     counters = {key: getattr(state, key) for key in COUNTERS}
@@ -41,9 +41,9 @@ def load_state(state: State, folder: Path) -> bool:
     state.net.load_state_dict(part(tensors, "net."))
     state.ema.load_state_dict(part(tensors, "ema."))
     load_optimizer(state.optimizer, part(tensors, "optimizer."))
-    if isinstance(state.times, LossSecondMoment):
-        state.times.errors = tensors["times.errors"].cpu()
-        state.times.counts = tensors["times.counts"].cpu()
+    if isinstance(state.times, Resampler):
+        on_cpu = {key: value.cpu() for key, value in part(tensors, "times.").items()}
+        state.times.load_state_dict(on_cpu)
     state.generator.set_state(tensors["generator"].cpu().to(torch.uint8))
     state.scaler.load_state_dict(counters.pop("scaler"))
     for key in COUNTERS:

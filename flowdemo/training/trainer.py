@@ -16,7 +16,7 @@ from flowdemo.nets.dropout import begin_step
 from flowdemo.noise import generator, mixed
 from flowdemo.options import Schedule
 from flowdemo.recipe import Recipe
-from flowdemo.resampling import LossSecondMoment
+from flowdemo.resampling import Resampler
 from flowdemo.times import TimeSampler, uniform
 from flowdemo.training.crew import Crew
 from flowdemo.training.draws import draw
@@ -133,7 +133,7 @@ def optimise(
         set_learning_rate(state.optimizer, schedule, state.step)
         losses, errors = backward(schedule, state, net, batch, loss, crew, seed)
         gradient = update(state, schedule, crew)
-        if isinstance(state.times, LossSecondMoment) and math.isfinite(gradient):
+        if isinstance(state.times, Resampler) and math.isfinite(gradient):
             state.times.update(batch.t, errors)
         state.seconds += time.perf_counter() - began
         mean = (losses.mean().item(), errors.mean().item())
