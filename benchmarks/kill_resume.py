@@ -3,8 +3,8 @@
     python -m benchmarks.kill_resume [kills] [seed]
 
 Runs of four kinds: making reflow pairs, MeanFlow steps, times that learn with optimal transport, and a
-network with dropout. A kill is SIGKILL to the process; equal means every bit of the state and of the
-checkpoint. The images are random, so no data is needed.
+network with dropout. A kill is SIGKILL to the process, the last one of a run behind its last step;
+equal means every bit of the state and of the checkpoint. The images are random, so no data is needed.
 """
 
 import os
@@ -62,8 +62,8 @@ def work(plan: Recipe, folder: Path, told: connection.Connection) -> None:
         told.send(f"pair {progress.made}" if at is None else f"step {at}")
 
 
-def go(plan: Recipe, folder: Path, after: int | None = None, delay: float = 0.0) -> str:
-    """Runs until it has told of `after` things and `delay` seconds more, or else to the end.
+def go(plan: Recipe, folder: Path, after: int | str | None = None, delay: float = 0.0) -> str:
+    """Runs until it has told of `after` things, or of that one, and `delay` seconds more, or ends.
 
     Returns what it told last, or "" if it ended; RuntimeError if it failed.
     """
@@ -73,12 +73,12 @@ def go(plan: Recipe, folder: Path, after: int | None = None, delay: float = 0.0)
     process.start()
     there.close()
     last, count = "start", 0
-    while count != after:
+    while after not in (count, last):
         try:
             last, count = here.recv(), count + 1
         except EOFError:
             break
-    if count == after:
+    if after in (count, last):
         time.sleep(delay)
         os.kill(process.pid, signal.SIGKILL)
     process.join()
@@ -98,8 +98,12 @@ def broken(kind: str, root: Path, kills: int, chance: random.Random) -> tuple[li
     """The moments of the kills that hit, and whether the run ended as one that was never killed."""
     plan, moments = PLANS[kind], []
     go(plan, root / "whole")
-    for _ in range(kills):
+    for k in range(kills):
         after, delay = chance.randrange(80 // kills), 0.01 * chance.random()
+        if (
+            k == kills - 1
+        ):  # behind the last step: in the last save, or while the checkpoint is written
+            after, delay = f"step {plan.steps}", 3 * delay
         if last := go(plan, root / "killed", after, delay):
             moments.append(f"{last} + {1000 * delay:.1f} ms")
     assert go(plan, root / "killed") == ""

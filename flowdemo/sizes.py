@@ -92,7 +92,10 @@ class TransformerConfig(Strict):
 
 
 class DiTConfig(TransformerConfig, OwnConfig):
-    """Sizes of `nets.dit.DiT`, at most those of DiT-XL; see `DIT_SIZES`."""
+    """Sizes of `nets.dit.DiT`, at most those of DiT-XL.
+
+    A `size` of `DIT_SIZES` fills `dim`, `depth` and `heads` where they are not given.
+    """
 
     kind: Literal["dit"] = "dit"
     grain: ClassVar[int] = 4  # sines and cosines of two positions
@@ -105,6 +108,16 @@ class DiTConfig(TransformerConfig, OwnConfig):
     time_inputs: TimeInputs = "t,h"
     max_frequency: Frequency = 10.0
     dropout: Rate = 0.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sized(cls, content: Any) -> Any:
+        if not isinstance(content, dict) or "size" not in content:
+            return content
+        given = {key: value for key, value in content.items() if key != "size"}
+        if (size := str(content["size"])) not in DIT_SIZES:
+            raise ValueError(f"'size' must be one of {', '.join(DIT_SIZES)}")
+        return DIT_SIZES[size] | given
 
 
 class PublicConfig(TransformerConfig):

@@ -1,5 +1,6 @@
 """The DiT, and what any network of ours may be told about time."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from flowdemo.nets import build_net
 from flowdemo.nets.embed import NEW_INPUTS
 from flowdemo.nets.transformer import PatchEmbedder, plain_attention, unpatch
 from flowdemo.sizes import DIT_SIZES, DiTConfig, MLPConfig, UNetConfig, check_net
+from flowdemo.training.bundled import read_recipe
 from tests.conftest import make_model
 
 N, SIZE = 3, 8
@@ -240,3 +242,19 @@ def test_a_checkpoint_of_a_dit_is_what_was_saved(tmp_path):
     x, t, s = torch.randn(2, 1, 28, 28), torch.full((2,), 0.1), torch.ones(2)
     with torch.no_grad():
         assert torch.equal(checkpoints.load_folder(tmp_path / "a").net(x, t, s), net(x, t, s))
+
+
+def test_a_size_of_the_paper_stands_for_three_numbers():
+    def read(**given):
+        return DiTConfig.model_validate_json(json.dumps(given))
+
+    for size, numbers in DIT_SIZES.items():
+        assert (
+            read(size=size) == DiTConfig(**numbers) and "size" not in read(size=size).model_dump()
+        )
+    assert read(size="S", depth=3) == DiTConfig(dim=384, depth=3, heads=6)
+    with pytest.raises(ValueError, match="'size' must be one of xs, tiny, S, B, L, XL"):
+        read(size="XXL")
+    net = {"kind": "dit", "size": "xs", "end_time": True, "guidance": True}
+    plan = read_recipe("mnist-meanflow-dit", [f"net={json.dumps(net)}"])
+    assert (plan.net.dim, plan.net.depth, plan.net.heads) == (64, 6, 2)

@@ -17,6 +17,14 @@ def test_a_killed_run_ends_bit_equal(kind, tmp_path):
     assert len(moments) >= 2
 
 
+def test_a_run_may_be_killed_behind_its_last_step(tmp_path):
+    plan = kill_resume.PLANS["steps"].model_copy(update={"steps": 3})
+    assert kill_resume.go(plan, tmp_path / "x", "step 3") == "step 3"
+    assert not (tmp_path / "x" / "model.safetensors").exists()
+    assert kill_resume.go(plan, tmp_path / "x") == ""
+    assert (tmp_path / "x" / "model.safetensors").exists()
+
+
 def test_the_comparison_sees_a_difference(tmp_path, monkeypatch):
     """Another seed of the noise is other weights: so equal weights say something."""
     plan = kill_resume.PLANS["steps"].model_copy(update={"steps": 2})

@@ -1,7 +1,11 @@
 """Reflow pairs: whose they are, which are held out, and that several processes make the same."""
 
 import json
+import subprocess
+import sys
+import time
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
@@ -95,6 +99,50 @@ def test_a_shard_that_is_not_what_was_written_is_refused_by_its_name(tmp_path, w
         load_pairs(plan, teacher, tmp_path)
     file.unlink()
     assert len(made(plan, teacher, tmp_path).x_0) == 900  # as the message says
+
+
+@pytest.mark.parametrize("damage", ["garbage", "truncated", "empty", "other"])
+def test_a_damaged_shard_is_refused_by_its_name(tmp_path, damage):
+    plan, teacher = recipe(), make_model()
+    made(plan, teacher, tmp_path)
+    file = tmp_path / "pairs-00000000.safetensors"
+    if damage == "other":
+        save_tensors({"x": torch.ones(500)}, file, {"teacher": teacher.revision})
+    else:
+        content = {"garbage": b"x" * 5000, "truncated": file.read_bytes()[:-9], "empty": b""}
+        file.write_bytes(content[damage])
+    with pytest.raises(
+        ValueError, match=r"pairs-00000000\.safetensors does not hold 500"
+    ) as raised:
+        load_pairs(plan, teacher, tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+ORPHANS = """
+import os, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from flowdemo.training.pairs import begin_worker
+pool = ProcessPoolExecutor(1, get_context("spawn"), begin_worker, (1, os.getpid()))
+print(pool.submit(os.getpid).result(), flush=True)
+time.sleep(60)
+"""
+
+
+def test_workers_end_with_a_parent_that_is_killed():
+    with subprocess.Popen([sys.executable, "-c", ORPHANS], stdout=subprocess.PIPE) as parent:
+        worker = Path(f"/proc/{int(parent.stdout.readline())}/stat")
+        assert alive(worker)
+        parent.kill()
+    until = time.monotonic() + 10
+    while alive(worker) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not alive(worker)
+
+
+def alive(stat):
+    """Whether a process runs; a zombie, which nobody has waited for, does not."""
+    return stat.is_file() and stat.read_text().rpartition(") ")[2][0] != "Z"
 
 
 def test_the_pairs_that_are_held_out_are_never_drawn(tmp_path):

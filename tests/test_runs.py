@@ -16,11 +16,12 @@ from safetensors import safe_open
 from flowdemo.cards import before
 from flowdemo.checkpoints import load
 from flowdemo.data import dataset
+from flowdemo.files import save_tensors
 from flowdemo.training import run
 from flowdemo.training.bundled import read_recipe
 from flowdemo.training.estimate import estimate
 from flowdemo.training.pairs import make_pairs, pair_seconds
-from flowdemo.training.resume import save_state
+from flowdemo.training.resume import load_state, save_state
 from flowdemo.training.run import PairsProgress, prepare, run_recipe
 from flowdemo.training.sources import chain, check_teacher
 from tests.conftest import make_model
@@ -236,3 +237,21 @@ def test_a_teacher_of_another_shape_or_scale_is_refused(change):
     teacher = replace(teacher, config=teacher.config.model_copy(update=change))
     with pytest.raises(ValueError, match="another shape or scale"):
         check_teacher(read_recipe("mnist-reflow"), teacher)
+
+
+@pytest.mark.parametrize("damage", ["garbage", "truncated", "empty", "other", "smaller"])
+def test_a_damaged_state_is_refused_by_its_name(tmp_path, damage):
+    state = prepare(recipe(), None, torch.device("cpu"))
+    save_state(state, tmp_path)
+    file = tmp_path / "training.safetensors"
+    if damage == "other":
+        save_tensors({"x": torch.ones(3)}, file)
+    elif damage == "smaller":
+        net = recipe().net.model_copy(update={"width": 32})
+        save_state(prepare(recipe(net=net), None, torch.device("cpu")), tmp_path)
+    else:
+        content = {"garbage": b"x" * 5000, "truncated": file.read_bytes()[:-9], "empty": b""}
+        file.write_bytes(content[damage])
+    with pytest.raises(ValueError, match=r"training\.safetensors is damaged, or") as raised:
+        load_state(state, tmp_path)
+    assert "\n" not in str(raised.value)

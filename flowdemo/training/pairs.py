@@ -1,14 +1,16 @@
 """Reflow pairs: noise, and the data that a teacher's ODE carries it to."""
 
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from threading import Thread
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -22,6 +24,7 @@ from flowdemo.training.crew import Crew
 from flowdemo.training.draws import random_guidance
 from flowdemo.training.precision import autocast
 
+PARTS = {"x_1", "label", "guidance"}  # of a file of pairs
 SHARD = 500  # pairs a file: what a killed run may have to make again
 
 
@@ -68,13 +71,25 @@ def in_processes(
     """The same, `count` at a time in processes of their own, which share the threads of this one."""
     threads = max(1, torch.get_num_threads() // count)
     with ProcessPoolExecutor(
-        count, get_context("spawn"), torch.set_num_threads, (threads,)
+        count, get_context("spawn"), begin_worker, (threads, os.getpid())
     ) as pool:
         jobs = [pool.submit(write_shard, recipe, teacher, folder, first) for first in numbers]
         try:
             yield from (job.result() for job in as_completed(jobs))
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def begin_worker(threads: int, parent: int) -> None:
+    """A process of so many threads that ends with its parent, even if that is killed."""
+    torch.set_num_threads(threads)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def pairs_from(recipe: Recipe, teacher: Model, first: int, n: int) -> Batch:
@@ -121,12 +136,17 @@ def load_pairs(recipe: Recipe, teacher: Model, folder: Path) -> Batch:
 def checked_shard(recipe: Recipe, teacher: Model, first: int, file: Path) -> dict[str, Tensor]:
     """The tensors of a shard."""
     n = min(SHARD, recipe.pairs.count - first)
-    if facts_of(file).get("teacher") != teacher.revision:
+    wrong = ValueError(f"{file} does not hold {n} finite pairs; remove it, and it is made again")
+    try:
+        facts, shard = facts_of(file), load_file(file)
+        own, _, x_1 = facts["teacher"], float(facts["seconds"]), shard["x_1"]
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise wrong from error
+    if own != teacher.revision:
         raise ValueError(f"{file} was made by another teacher; remove it, and it is made again")
-    shard = load_file(file)
-    whole = {len(value) for value in shard.values()} == {n}
-    if not whole or not torch.isfinite(shard["x_1"]).all():
-        raise ValueError(f"{file} does not hold {n} finite pairs; remove it, and it is made again")
+    whole = shard.keys() == PARTS and {len(value) for value in shard.values()} == {n}
+    if not whole or x_1.shape[1:] != teacher.config.shape or not torch.isfinite(x_1).all():
+        raise wrong
     return shard
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from flowdemo.files import save_tensors, write_file
@@ -32,10 +32,27 @@ def save_state(state: State, folder: Path) -> None:
 
 
 def load_state(state: State, folder: Path) -> bool:
-    """Fills a fresh `state` from the folder; False if nothing was saved there."""
-    if not (folder / FILE).is_file():
+    """Fills a fresh `state` from the folder; False if nothing was saved there.
+
+    ValueError names a file that is not what was written.
+    """
+    file = folder / FILE
+    if not file.is_file():
         return False
-    with safe_open(folder / FILE, framework="pt", device=str(state.device)) as file:
+    try:
+        fill(state, file)
+    except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        why = str(error).partition("\n")[0]
+        raise ValueError(
+            f"{file} is damaged, or of another run ({type(error).__name__}: {why}); "
+            "remove it, and the run starts anew"
+        ) from error
+    return True
+
+
+def fill(state: State, path: Path) -> None:
+    """The state as the file has it."""
+    with safe_open(path, framework="pt", device=str(state.device)) as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         counters = json.loads(file.metadata()["state"])
     state.net.load_state_dict(part(tensors, "net."))
@@ -48,7 +65,6 @@ def load_state(state: State, folder: Path) -> bool:
     state.scaler.load_state_dict(counters.pop("scaler"))
     for key in COUNTERS:
         setattr(state, key, counters[key])
-    return True
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
