@@ -1,15 +1,19 @@
 """Two processes learn what one does: run side by side on the CPU, through the command line."""
 
+import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from flowdemo.cli import main
@@ -74,14 +78,22 @@ def runs(tmp_path_factory):
         with pytest.raises(SystemExit):
             main(["train", str(one / f"{name}.json"), "--out", str(one / name),
                   "--set", f"name={name}"])  # fmt: skip
-    (two / "train.py").write_text(CODE)
+    with launched(CODE, two) as run:
+        out, err = run.communicate(timeout=300)
+    assert run.returncode == 0, err[-3000:]
+    said = SimpleNamespace(stdout=out, stderr=err)
+    return trained_in(one), trained_in(two), said, one, two
+
+
+def launched(code, folder):
+    """Two processes that run `code` on `folder`."""
+    (folder / "train.py").write_text(code)
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2",
-              str(two / "train.py"), str(two)]  # fmt: skip
+              str(folder / "train.py"), str(folder)]  # fmt: skip
     paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     env = os.environ | {"ACCELERATE_USE_CPU": "1", "PYTHONPATH": paths}
-    run = subprocess.run(launch, capture_output=True, text=True, env=env, timeout=300)
-    assert run.returncode == 0, run.stderr[-3000:]
-    return trained_in(one), trained_in(two), run, one, two
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(launch, text=True, env=env, **pipes)
 
 
 def difference(a, b, prefix):
@@ -126,6 +138,49 @@ def test_they_share_the_pairs_between_them(runs):
     for name in names[0]:
         a, b = (load_file(work / name) for work in files)
         assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+RESUMED = """
+import os, sys, torch; from pathlib import Path; from flowdemo.cli import main
+from flowdemo.training import desk
+torch.set_num_threads(1)
+desk.SAVE_SECONDS = 0.05
+folder = Path(sys.argv[1])
+(folder / f"{os.getpid()}.pid").touch()
+for file in sorted(folder.glob("*.json")):
+    try:
+        main(["train", str(file), "--out", str(file.with_suffix("")), "--resume"])
+    except SystemExit as end:
+        assert not end.code, file
+"""
+
+
+def test_two_processes_that_are_killed_end_in_the_bits_of_two_that_were_not(tmp_path):
+    pytest.importorskip("accelerate")
+    text = recipe(steps=100).model_dump_json()
+    (tmp_path / "killed.json").write_text(text)
+    log = tmp_path / "killed" / "training" / "log.jsonl"
+    with launched(RESUMED, tmp_path) as run:
+        until = time.monotonic() + 60
+        while not (log.is_file() and log.read_text().count("\n") > 30):
+            assert run.poll() is None and time.monotonic() < until
+            time.sleep(0.01)
+        run.kill()  # else it would end the others gently
+        for file in tmp_path.glob("*.pid"):
+            os.kill(int(file.stem), signal.SIGKILL)
+    with safe_open(log.with_name("training.safetensors"), framework="pt") as file:
+        assert 1 < json.loads(file.metadata()["state"])["step"] < 100  # where it goes on
+    assert not (tmp_path / "killed" / "model.safetensors").exists()
+    (tmp_path / "whole.json").write_text(text)
+    with launched(RESUMED, tmp_path) as run:
+        _, err = run.communicate(timeout=120)
+    assert run.returncode == 0, err[-3000:]
+    killed, whole = (
+        load_file(tmp_path / name / "training" / "training.safetensors")
+        for name in ("killed", "whole")
+    )
+    assert killed.keys() == whole.keys()
+    assert all(torch.equal(killed[key], whole[key]) for key in whole)
 
 
 def test_only_the_first_speaks_and_writes(runs):
