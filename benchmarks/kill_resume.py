@@ -100,9 +100,7 @@ def broken(kind: str, root: Path, kills: int, chance: random.Random) -> tuple[li
     go(plan, root / "whole")
     for k in range(kills):
         after, delay = chance.randrange(80 // kills), 0.01 * chance.random()
-        if (
-            k == kills - 1
-        ):  # behind the last step: in the last save, or while the checkpoint is written
+        if k == kills - 1:  # in the last save, or while the checkpoint is written
             after, delay = f"step {plan.steps}", 3 * delay
         if last := go(plan, root / "killed", after, delay):
             moments.append(f"{last} + {1000 * delay:.1f} ms")

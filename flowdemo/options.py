@@ -32,9 +32,7 @@ def one_of(registry: Mapping[str, object]) -> AfterValidator:
 PathName = Annotated[str, one_of(PATHS)]
 MAX_STEPS = 1000
 MAX_EPS = 0.01  # of time, and so of the noise that is left in samples
-SPLIT = (
-    "split"  # the objective that puts a step together of two shorter ones: it takes no derivative
-)
+SPLIT = "split"  # the objective that puts a step together of two shorter ones, without derivative
 TimesName = Annotated[str, one_of(TIMES | ENDS | RESAMPLERS)]
 TimeSteps = Annotated[int, Field(ge=1, le=MAX_STEPS)]
 CouplingName = Annotated[str, one_of(COUPLINGS)]
