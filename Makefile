@@ -20,7 +20,7 @@ demo: $(VENV)/.demo
 	GRADIO_ANALYTICS_ENABLED=False $(BIN)/python app.py --port $(PORT)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest --ignore tests/browser --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --ignore tests/browser --numprocesses 2 --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m pytest tests/browser
 
 lint: $(VENV)/.test
