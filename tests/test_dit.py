@@ -256,5 +256,5 @@ def test_a_size_of_the_paper_stands_for_three_numbers():
     with pytest.raises(ValueError, match="'size' must be one of xs, tiny, S, B, L, XL"):
         read(size="XXL")
     net = {"kind": "dit", "size": "xs", "end_time": True, "guidance": True}
-    plan = read_recipe("mnist-meanflow-dit", [f"net={json.dumps(net)}"])
+    plan = read_recipe("mnist-meanflow-dit-stage-1", [f"net={json.dumps(net)}"])
     assert (plan.net.dim, plan.net.depth, plan.net.heads) == (64, 6, 2)

@@ -17,7 +17,7 @@ from flowdemo.sampling import parse_label, sample
 from flowdemo.training import finetune as tuning
 from flowdemo.training.bundled import read_recipe
 from flowdemo.training.finetune import FROZEN, LABELS, Rehearsal, Snapshot, Tuned, Wish, finetune
-from flowdemo.training.rehearsal import Lesson, each, rows_of
+from flowdemo.training.rehearsal import Lesson, each
 from flowdemo.training.trainer import Progress
 from tests.conftest import make_model
 
@@ -91,7 +91,7 @@ def test_the_old_half_of_a_batch_asks_for_the_answers_of_the_start(method):
     assert terms.error[:8].min() > 1e-3 and terms.error[8:].abs().max() < 1e-10
     worse = tuning.grown(replace(origin, net=make_noisy(origin)), config)
     assert lesson(worse, batch).error[8:].min() > 1e-6
-    assert lesson.loss.timed(rows_of(batch, slice(0, 8)), g).spans == batch.spans
+    assert lesson.loss.timed(batch.rows(slice(0, 8)), g).spans == batch.spans
 
 
 def make_noisy(origin):

@@ -69,14 +69,14 @@ class Lesson:
     def timed(self, batch: Batch, generator: Generator) -> Batch:
         """Each half with its times."""
         parts = (slice(0, self.new), slice(self.new, None))
-        new, old = (self.loss.timed(rows_of(batch, part), generator) for part in parts)
+        new, old = (self.loss.timed(batch.rows(part), generator) for part in parts)
         pairs = ((f.name, getattr(new, f.name), getattr(old, f.name)) for f in fields(Batch))
         joined = {key: torch.cat([a, b]) for key, a, b in pairs if isinstance(a, Tensor)}
         return replace(new, **joined)  # `spans` are those of the new rows
 
     def __call__(self, net: nn.Module, batch: Batch) -> Terms:
-        new = self.loss(net, rows_of(batch, slice(0, self.new)))
-        old = self.remembered(net, replace(rows_of(batch, slice(self.new, None)), spans=0))
+        new = self.loss(net, replace(batch.rows(slice(0, self.new)), spans=batch.spans))
+        old = self.remembered(net, batch.rows(slice(self.new, None)))
         return Terms(torch.cat([new.loss, old.loss]), torch.cat([new.error, old.error]))
 
     def remembered(self, net: nn.Module, batch: Batch) -> Terms:
@@ -89,12 +89,6 @@ class Lesson:
         now = net(x_t, batch.t, batch.s, batch.label, batch.guidance)
         error = squared_error(now - answer)
         return Terms(adaptive(error, 0.5, 1e-3), error.detach())
-
-
-def rows_of(batch: Batch, rows: slice) -> Batch:
-    """Some rows of a batch, its `spans` with them."""
-    tensors = {key: value for key, value in vars(batch).items() if isinstance(value, Tensor)}
-    return replace(batch, **{key: value[rows] for key, value in tensors.items()})
 
 
 def rehearsed(origin: Model) -> Iterator[tuple[Tensor, Tensor]]:
