@@ -88,8 +88,8 @@ def runs(tmp_path_factory):
 def launched(code, folder):
     """Two processes that run `code` on `folder`."""
     (folder / "train.py").write_text(code)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2",
-              str(folder / "train.py"), str(folder)]  # fmt: skip
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu",
+              "--num_processes", "2", str(folder / "train.py"), str(folder)]  # fmt: skip
     paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     env = os.environ | {"ACCELERATE_USE_CPU": "1", "PYTHONPATH": paths}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
