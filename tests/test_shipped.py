@@ -16,7 +16,7 @@ from flowdemo.sampling import sample
 from flowdemo.training.bundled import read_recipe
 
 METHODS = ("flow-matching", "reflow", "meanflow")
-VARIANTS = ("mnist-reflow-distilled", "mnist-meanflow-scratch", "mnist-meanflow-dit")
+VARIANTS = ("mnist-reflow-distilled", "mnist-meanflow-dit", "mnist-meanflow-scratch")
 NAMES = [f"{data}-{method}" for data in ("mnist", *TOYS) for method in METHODS] + list(VARIANTS)
 
 
