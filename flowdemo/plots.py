@@ -1,6 +1,8 @@
 """Arrays in, plotly figures out. Knows neither torch modules nor Gradio."""
 
+from collections import defaultdict
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -115,6 +117,7 @@ MEASURES = {
     "wasserstein_2": ("W2 to fresh points (lower is better)", "log"),
 }
 DASHES = ("solid", "dot", "dash", "dashdot")  # one a CFG weight
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross")  # one a model of a method
 
 
 @dataclass(frozen=True)
@@ -142,9 +145,9 @@ def quality(curves: list[Curve], keys: tuple[str, ...]) -> go.Figure | None:
     key = next((key for key in keys if any(key in row for c in curves for row in c.rows)), None)
     if key is None:
         return None
-    figure = go.Figure()
+    figure, symbols = go.Figure(), defaultdict(lambda: cycle(SYMBOLS))
     for curve in curves:
-        add_curve(figure, curve, key)
+        add_curve(figure, curve, key, next(symbols[curve.method]))
     for floor in {curve.floors[key] for curve in curves if key in curve.floors}:
         figure.add_hline(y=floor, line={"color": GREY, "dash": "dash"})
     title, scale = MEASURES[key]
@@ -173,7 +176,7 @@ def over_nfe(figure: go.Figure, title: str) -> go.Figure:
     return styled(figure, 400).update_layout(legend_y=-0.22, margin_t=40)
 
 
-def add_curve(figure: go.Figure, curve: Curve, key: str) -> None:
+def add_curve(figure: go.Figure, curve: Curve, key: str, symbol: str) -> None:
     """One line a CFG weight through the measured points, whose numbers show on hover."""
     for w, dash in zip(sorted({row["guidance"] for row in curve.rows}), DASHES, strict=False):
         rows = [row for row in curve.rows if row["guidance"] == w and key in row]
@@ -181,7 +184,7 @@ def add_curve(figure: go.Figure, curve: Curve, key: str) -> None:
         figure.add_scatter(
             x=[row["nfe"] for row in rows], y=[row[key] for row in rows],
             mode="lines+markers", name=f"{curve.model}, w = {w:g}",
-            line={"color": colour, "dash": dash}, marker={"size": 7},
+            line={"color": colour, "dash": dash}, marker={"size": 7, "symbol": symbol},
             customdata=[[row["n"], row["solver"]] for row in rows],
             hovertemplate=f"{curve.model}, w = {w:g}<br>%{{customdata[1]}}, NFE %{{x}}: %{{y:.4g}}"
             "<br>%{customdata[0]} samples<extra></extra>",

@@ -122,7 +122,9 @@ def test_quality_is_that_of_the_cards_and_nothing_else():
     *_, view = views(POINTS)
     figure, accuracy, timing = view.quality
     assert accuracy is None  # of points
-    for name in ("moons-flow-matching", "moons-meanflow", "moons-reflow"):
+    names = list(dict.fromkeys(row.spec.model for row in view.rows))
+    assert {t.name.partition(",")[0] for t in figure.data} == set(names) and len(names) == 2
+    for name in names:
         measured_rows = load(name).config.results["rows"]
         for w in {row["guidance"] for row in measured_rows}:
             (trace,) = [t for t in figure.data if t.name == f"{name}, w = {w:g}"]
@@ -134,7 +136,21 @@ def test_quality_is_that_of_the_cards_and_nothing_else():
 def test_an_unmeasured_checkpoint_has_no_curve(trained):
     save(make_model(), trained / "moons-new")
     *_, view = views(Comparison("moons-new:euler:2", n=2))
-    assert not any((t.name or "").startswith("moons-new") for t in view.quality[0].data)
+    assert view.quality[:2] == (None, None)
+    *_, view = views(Comparison("moons-new:euler:2\nmoons-reflow:euler:1", n=2))
+    assert {t.name.partition(",")[0] for t in view.quality[0].data} == {"moons-reflow"}
+
+
+def test_models_of_one_method_have_one_colour_and_marks_of_their_own():
+    *_, view = views(Comparison("mnist-meanflow\nmnist-reflow\nmnist-meanflow-scratch", n=1))
+    marks = {
+        (t.name.partition(",")[0], t.line.color, t.marker.symbol) for t in view.quality[0].data
+    }
+    assert {(name, symbol) for name, _, symbol in marks} == {
+        ("mnist-meanflow", "circle"), ("mnist-reflow", "circle"),
+        ("mnist-meanflow-scratch", "diamond"),
+    }  # fmt: skip
+    assert len({colour for name, colour, _ in marks if "meanflow" in name}) == 1
 
 
 def test_a_link_brings_the_comparison_back():

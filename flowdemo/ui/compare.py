@@ -165,11 +165,11 @@ def table(rows: list[Row], pending: str = "…") -> str:
 
 
 def quality(rows: list[Row]) -> tuple[Figure | None, ...]:
-    """Distance and accuracy of every checkpoint of this data; milliseconds of these rows."""
-    data = load(rows[0].spec.model).config.data
+    """Distance and accuracy that the cards of these models tell; milliseconds of these rows."""
+    names = dict.fromkeys(row.spec.model for row in rows)
     curves = [
         plots.Curve(name, config.method, config.results.get("rows", []), floors(config))
-        for name, config in models_of(data).items()
+        for name, config in ((name, load(name).config) for name in names)
     ]
     timings = [
         plots.Timing(words(row), row.method, row.samples.nfe, 1000 * row.seconds) for row in rows
