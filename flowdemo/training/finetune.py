@@ -88,11 +88,10 @@ def finetune(
 ) -> Iterator[Rehearsal | Progress | Snapshot | Tuned]:
     """Trains `origin` on pictures (n, c, h, w) of these classes; the last is a `Tuned`.
 
-    They are uint8, or lie in [0, 1].
-
-    Classes that it does not know become new ones. Every second or so there is a `Snapshot`. When it
-    is not `wanted` any more, the seconds are over, or the loss stays without a finite value, it ends
-    with the average of what it has. ValueError says what cannot be trained.
+    They are uint8, or lie in [0, 1]. Classes that it does not know become new ones. Every second or so
+    there is a `Snapshot`. When it is not `wanted` any more, the seconds are over, or the loss stays
+    without a finite value, it ends with the average of what it has. ValueError says what cannot be
+    trained.
     """
     check(wish, origin, pictures, labels)
     config = tuned_config(wish, origin, pictures, labels)
@@ -103,12 +102,9 @@ def finetune(
     before = accuracy(origin, origin.empty)
     label = torch.tensor([config.classes.index(name) for name in labels])
     state = prepared(wish, origin, config, label)
-    x_old, labels_old = (torch.cat(tensors) for tensors in zip(*old, strict=True))
-    lesson = Lesson(
-        origin, loss_of(config), pictures, label, x_old, labels_old,
-        len(config.classes), BATCH, wish.augment,
-    )  # fmt: skip
-    note = ""
+    known = [torch.cat(tensors) for tensors in zip(*old, strict=True)]
+    what = loss_of(config), pictures, label, *known, len(config.classes)
+    lesson, note = Lesson(origin, *what, BATCH, wish.augment), ""
     try:
         for progress in optimise(schedule_of(wish), state, lesson.draw, lesson):
             yield progress
@@ -116,15 +112,19 @@ def finetune(
             if passed > due:
                 due = passed + EVERY
                 yield Snapshot(progress, so_far(config, state, origin))
-            if not wanted():
-                break
-            if wish.seconds is not None and passed > wish.seconds and progress.step < wish.steps:
-                note = f"the time was over after {progress.step} of {wish.steps} steps"
+            if not wanted() or (note := over(wish, progress, passed)):
                 break
     except Diverged as error:  # the weights are those before
         note = f"{error}: this is what it had learnt before; take a smaller learning rate"
     model = so_far(config, state, origin)
     yield Tuned(model, before, accuracy(model, origin.empty), note)
+
+
+def over(wish: Wish, progress: Progress, passed: float) -> str:
+    """That the time was over before the last step, in words; nothing if it was not."""
+    if wish.seconds is None or passed <= wish.seconds or progress.step == wish.steps:
+        return ""
+    return f"the time was over after {progress.step} of {wish.steps} steps"
 
 
 def check(wish: Wish, origin: Model, pictures: Tensor, labels: list[str]) -> None:

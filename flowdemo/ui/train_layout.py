@@ -43,13 +43,7 @@ def sources() -> Sources:
     """A pad, files, and data sets."""
     with gr.Tabs(elem_id="f-sources"):
         with gr.Tab("Draw"):
-            pad = gr.HTML(
-                "",
-                html_template=(HERE / "draw.html").read_text(),
-                js_on_load=(HERE / "draw.js").read_text(),
-                elem_id="f-pad",
-            )
-            draw = gr.Button("Add drawing", elem_id="f-draw")
+            pad, draw = drawing_pad()
         with gr.Tab("Upload"):
             gr.Markdown(train_text.UPLOAD_HELP, elem_classes="fd-caption")
             files = gr.File(
@@ -71,6 +65,13 @@ def sources() -> Sources:
                 read = gr.Button("Add", elem_id="f-read", min_width=80)
                 halt = gr.Button("Stop", elem_id="f-halt", min_width=70)
     return Sources(pad, draw, files, upload, place, most, read, [wait, halt])
+
+
+def drawing_pad() -> tuple[gr.HTML, gr.Button]:
+    """Where a symbol is drawn, and the button that adds it."""
+    template, script = ((HERE / f"draw.{kind}").read_text() for kind in ("html", "js"))
+    pad = gr.HTML("", html_template=template, js_on_load=script, elem_id="f-pad")
+    return pad, gr.Button("Add drawing", elem_id="f-draw")
 
 
 def wish(model: str) -> list[gr.components.Component]:
