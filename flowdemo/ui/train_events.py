@@ -203,7 +203,9 @@ def fields(view: View) -> list[Any]:
     """
     if view.curve is None:
         return events.said(html.escape(view.words), OUTPUTS)
-    update = [html.escape(view.words), gr.update(visible=True), *frames(view.curve)]
+    # The curves come with the samples: drawn every second they take a browser half of the machine.
+    curves = [gr.skip()] * 2 if view.samples is None else frames(view.curve)
+    update = [html.escape(view.words), gr.update(visible=True), *curves]
     update += [or_skip(view.samples), view.numbers or ""]
     if view.name is None:
         return [*update, gr.update(visible=False), *[gr.skip()] * 3]
