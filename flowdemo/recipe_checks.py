@@ -33,6 +33,9 @@ def check_heard(recipe: Any) -> None:
         raise ValueError("'flip' mirrors the pictures of a data set, not points or pairs")
     if recipe.power and recipe.loss == "lpips":
         raise ValueError("'power' weighs the squared error, which 'loss' \"lpips\" has not")
+    usual = type(recipe).model_fields["share_unguided"].default
+    if recipe.share_unguided != usual and not (recipe.net.guidance or recipe.pairs):
+        raise ValueError("'share_unguided' is of weights that are drawn: for pairs, or as an input")
     if recipe.features != "classifier" and recipe.loss == "l2":
         raise ValueError("'features' are those of a perceptual 'loss'")
     if recipe.compile and getattr(recipe.net, "dropout", 0):

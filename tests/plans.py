@@ -12,7 +12,6 @@ def recipe(method="flow-matching", **changes) -> Recipe:
     base = {
         "name": f"moons-{method}", "method": method, "data": "moons", "net": net, "steps": 1500,
         "batch_size": 256, "learning_rate": 2e-3, "ema": 0.99, "guidance": (1.0, 3.0),
-        "share_unguided": 0.5,
     }  # fmt: skip
     if method == "reflow":
         base |= {"pairs": {"count": 4000, "solver": "rk4", "steps": 10}, "share_start": 0.25}
@@ -25,4 +24,5 @@ def recipe(method="flow-matching", **changes) -> Recipe:
         }
     if method != "flow-matching":
         base |= {"teacher": "moons-flow-matching", "start_from": "moons-flow-matching"}
+        base["share_unguided"] = 0.5
     return Recipe(**(base | changes))

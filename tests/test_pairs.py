@@ -224,9 +224,13 @@ def test_a_killed_pair_run_makes_only_what_is_missing(tmp_path):
     run = make_pairs(plan, teacher, tmp_path)
     next(run)
     run.close()
-    first = (tmp_path / "pairs-00000000.safetensors").stat().st_mtime_ns
+    file = tmp_path / "pairs-00000000.safetensors"
+    first = file.stat().st_mtime_ns
+    with safe_open(file, framework="pt") as opened:
+        seconds = float(opened.metadata()["seconds"])
     assert len(list(make_pairs(plan, teacher, tmp_path))) == 3
-    assert (tmp_path / "pairs-00000000.safetensors").stat().st_mtime_ns == first
+    assert file.stat().st_mtime_ns == first
+    assert pair_seconds(plan, tmp_path) > seconds > 0  # those before the end count, too
     whole = load_pairs(plan, teacher, tmp_path)
     assert len({float(x) for x in whole.x_0[:, 0]}) == 1500  # no noise twice
     assert whole.guidance[whole.label == 2].eq(1).all() and whole.label.eq(2).any()

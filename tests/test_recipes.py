@@ -45,6 +45,7 @@ REFUSED = [
     (FLOW, {"flip": True}, "not points or pairs"),
     (DISTILLED, {"flip": True}, "not points or pairs"),
     (DISTILLED, {"power": 0.5}, "'power' weighs the squared error"),
+    (FLOW, {"share_unguided": 0.5}, "'share_unguided' is of weights that are drawn"),
     (FLOW, {"features": "lpips"}, "'features' are those of a perceptual 'loss'"),
     (
         REFLOW,
@@ -151,6 +152,8 @@ HEARD = [
     (MEAN, {"meanflow": {"guided_times": (0.2, 0.8), "kappa": 0.5}}),
     (MEAN, {"meanflow": {"guided_times": (0.2, 0.8)}, "net": LONG | GUIDED}),
     (DISTILLED, {"features": "lpips"}),
+    (REFLOW, {"share_unguided": 0.5}),
+    (MEAN, {"share_unguided": 0.5, "net": LONG | GUIDED}),
     (DISTILLED, {"loss": "lpips+l2", "power": 0.5}),
     (DISTILLED, {"compile": True}),
     (DISTILLED, {"net": UNET | {"dropout": 0.1}}),

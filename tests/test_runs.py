@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
 
 from flowdemo.cards import before
 from flowdemo.checkpoints import load
@@ -20,7 +19,6 @@ from flowdemo.files import save_tensors
 from flowdemo.training import run
 from flowdemo.training.bundled import read_recipe
 from flowdemo.training.estimate import estimate
-from flowdemo.training.pairs import make_pairs, pair_seconds
 from flowdemo.training.resume import load_state, save_state
 from flowdemo.training.run import PairsProgress, prepare, run_recipe
 from flowdemo.training.sources import chain, check_teacher
@@ -91,18 +89,6 @@ def test_a_run_does_not_go_on_with_another_teacher(trained):
     list(run_recipe(recipe(steps=3), trained / plan.name))
     with pytest.raises(ValueError, match="another recipe or teacher"):
         next(run_recipe(student, trained / student.name, resume=True))
-
-
-def test_the_time_of_pairs_survives_a_killed_run(tmp_path):
-    teacher = make_model()
-    plan = recipe("reflow", pairs={"count": 1000, "solver": "euler", "steps": 2})
-    run = make_pairs(plan, teacher, tmp_path)
-    next(run)
-    run.close()
-    with safe_open(tmp_path / "pairs-00000000.safetensors", framework="pt") as file:
-        first = float(file.metadata()["seconds"])
-    list(make_pairs(plan, teacher, tmp_path))
-    assert pair_seconds(plan, tmp_path) > first > 0
 
 
 def test_a_run_that_was_killed_goes_on(trained):

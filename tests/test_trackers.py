@@ -97,9 +97,7 @@ def test_an_estimate_of_time_is_near_what_a_run_takes(trained, tmp_path):
     guess = estimate(plan)
     alone = plan.model_copy(update={"pairs": plan.pairs.model_copy(update={"processes": 1})})
     began = time.perf_counter()
-    list(
-        make_pairs(alone, teacher, tmp_path)
-    )  # 32 processes would have a share of its threads each
+    list(make_pairs(alone, teacher, tmp_path))  # 32 processes would share its threads
     assert 1 / 6 < guess.seconds_of_pairs / (time.perf_counter() - began) < 6
     flow = Recipe(**(PLAN | {"steps": 60}))
     *_, last = train(flow, prepare(flow, None, torch.device("cpu")), coupling_of(flow), 2)

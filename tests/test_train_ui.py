@@ -38,8 +38,8 @@ def test_only_networks_that_can_learn_are_offered(tiny):
     save(make_model("mnist", "reflow"), tiny / "pairs")
     save(make_model("moons"), tiny / "points")
     fixed = make_model("mnist", "meanflow").config
-    plan = read_recipe("mnist-meanflow", ["net.guidance=false", "guidance=[1,1]", "teacher=null",
-                                          "meanflow.omega=2"])  # fmt: skip
+    plan = read_recipe("mnist-meanflow", ["net.guidance=false", "guidance=[1,1]", "share_unguided=0.25",
+                                          "teacher=null", "meanflow.omega=2"])  # fmt: skip
     trained_in = fixed.model_copy(update={"recipe": plan})
     save(replace(make_model("mnist", "meanflow"), config=trained_in), tiny / "guided")
     assert "guided" in by_data()["mnist"]["meanflow"]
@@ -92,6 +92,8 @@ def test_a_press_updates_the_page_and_its_last_update_can_be_opened(tiny):
     assert "Rehearsing" in shown[0]["status"] and shown[0]["after"] == gr.skip()
     after = [state["after"]["visible"] for state in shown if state["after"] != gr.skip()]
     assert len(after) > 1 and after[-1] is True and not any(after[:-1])
+    (saving,) = [state for state in shown if state["status"].startswith("Saving")]
+    assert saving["loss"] == saving["error"] == saving["samples"] == gr.skip()  # all come together
     cleared = [state["numbers"] for state in shown if "Step" in state["status"]]
     assert cleared and not any(cleared) and "steps" in last["numbers"]
     assert list(last["loss"].columns) == ["step", "loss"] and len(last["error"]) == 3
@@ -145,6 +147,7 @@ def test_of_presses_that_wait_only_the_newest_runs_and_of_what_was_gathered_at_i
     assert [state[0] for state in states] == [text.STOPPED] and not (tiny / "none").exists()
     list(press(switch, second, basket, "tiny", *VALUES))
     assert read_config(tiny / "mine").finetune.classes == ("cross", "ring")
+    assert basket.asked is None  # the copy is not kept
     with pytest.raises(ValueError, match="added for another network"):
         list(run(WISH, "tiny", basket))
 

@@ -1,7 +1,7 @@
 """The Train tab: a checkpoint learns one's own pictures, shown while it does."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
@@ -12,7 +12,15 @@ from flowdemo.methods import AVERAGE
 from flowdemo.model import Model
 from flowdemo.plots import METHOD_COLOURS
 from flowdemo.sampling import sample
-from flowdemo.training.finetune import Rehearsal, Snapshot, Tuned, Wish, finetune, refusal
+from flowdemo.training.finetune import (
+    Rehearsal,
+    Snapshot,
+    Tuned,
+    Wanted,
+    Wish,
+    finetune,
+    refusal,
+)
 from flowdemo.training.trainer import Progress
 from flowdemo.ui import own
 from flowdemo.ui.models import CHEAP, configs, label_of, load, operations_of
@@ -21,7 +29,6 @@ from flowdemo.ui.train_live import Clock, Curve
 from flowdemo.ui.train_pictures import Basket
 from flowdemo.ui.work import Stopped, yielding
 
-Wanted = Callable[[], bool]
 COLUMNS, SIDE, NEW, OLD = 8, 84, 4, 3  # of the samples that are drawn meanwhile
 SEED, STEPS = 9_000, 12
 COSTLIEST = 3 * CHEAP  # operations of a network that strangers may train
@@ -43,9 +50,7 @@ def offered() -> list[str]:
     """The checkpoints here that can be fine-tuned, one-step digits first."""
     names = [name for name, config in configs().items() if refusal(config) is None]
     here = {*checkpoints.folders(), *own.names()}
-    return sorted(
-        here.intersection(names), key=lambda name: (name != "mnist-meanflow", names.index(name))
-    )
+    return sorted((n for n in names if n in here), key=lambda name: name != "mnist-meanflow")
 
 
 def fresh_name(model: str) -> str:

@@ -184,7 +184,11 @@ def press(
         config_of(model)
         wish = wish_of(values)
     wanted, asked = switch.wanted(number), basket.asked or basket
-    yield from events.press(switch, train.run(wish, model, asked, wanted), fields, OUTPUTS)
+    try:
+        yield from events.press(switch, train.run(wish, model, asked, wanted), fields, OUTPUTS)
+    finally:
+        if number == switch.newest:  # else it is that of a press that waits
+            basket.asked = None
 
 
 def wish_of(values: tuple[Any, ...]) -> Wish:

@@ -1,7 +1,7 @@
 """The pictures that somebody brings to the Train tab, as the network will see them."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from flowdemo.config import ModelConfig
 from flowdemo.data.classes import class_name
 from flowdemo.data.fit import fit_for, prepare_for
 from flowdemo.data.pictures import Pictures, deadline, from_files, joined, reading, reading_files
+from flowdemo.training.finetune import Wanted
 from flowdemo.ui.strips import strips
 from flowdemo.ui.work import Stopped
 
@@ -20,7 +21,6 @@ SHOWN_CLASSES, SHOWN = 12, 36  # of a class; a third of these, if they are not S
 SMALL, THUMBNAIL = 32, 64  # sides in pixels
 Shape = tuple[int, int, int]
 Reading = Iterator[int | Pictures]  # how many were looked at so far, and at last the pictures
-Wanted = Callable[[], bool]
 
 
 def always() -> bool:
