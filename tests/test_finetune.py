@@ -247,8 +247,8 @@ def test_what_else_cannot_be_tuned():
     origin = model()
     with pytest.raises(ValueError, match="seed must not be negative"):
         tuned(origin, seed=-1)
-    recipe = read_recipe("mnist-meanflow", ["meanflow.omega=2", "net.guidance=false",
-                                            "guidance=[1,1]", "share_unguided=0.25", "teacher=null"])  # fmt: skip
+    changes = ["meanflow.omega=2", "net.guidance=false", "guidance=[1,1]", "share_unguided=0.25"]
+    recipe = read_recipe("mnist-meanflow", [*changes, "teacher=null"])
     config = origin.config.model_copy(update={"recipe": recipe})
     with pytest.raises(ValueError, match="guidance is trained in"):
         tuned(replace(origin, config=config))
