@@ -120,7 +120,9 @@ def test_labels_are_dropped_at_the_asked_rate_and_lose_their_weight():
 
 
 def test_random_weights_fill_the_range_and_a_share_is_one():
-    w = random_guidance(recipe(share_unguided=0.4), 20_000, torch.Generator().manual_seed(0))
+    w = random_guidance(
+        recipe("reflow", share_unguided=0.4), 20_000, torch.Generator().manual_seed(0)
+    )
     assert (w == 1).float().mean() == pytest.approx(0.4, abs=0.02)
     rest = w[w != 1]
     assert rest.min() >= 1 and rest.max() <= 3 and rest.mean() == pytest.approx(2, abs=0.03)
