@@ -166,7 +166,8 @@ def pictures_for(origin: Model, data: str) -> Pictures:
 
 def result(tuned: tuning.Tuned, target: Path) -> str:
     """What came of it, in one line."""
-    line = f"{tuned.model.name} -> {target}" + (f" ({tuned.note})" if tuned.note else "")
+    line = f"{tuned.model.name} -> {target}, the best: step {tuned.step}"
+    line += f" ({tuned.note})" if tuned.note else ""
     if tuned.before is None:
         return f"{line}; no classifier here knows the old classes"
     return f"{line}; old classes right: {tuned.before:.1%} before, {tuned.after:.1%} after"

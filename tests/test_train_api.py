@@ -36,7 +36,8 @@ def test_finetune_over_http_returns_a_checkpoint_and_numbers(server, tiny, tmp_p
     _, told = job.outputs()[0]
     assert "Rehearsing" in told["status"]
     assert set(numbers) == {
-        "name", "classes", "accuracy_before", "accuracy_after", "steps", "seconds", "images_seen",
+        "name", "classes", "accuracy_before", "accuracy_after", "steps", "kept_step",
+        "seconds", "images_seen",
     }  # fmt: skip
     assert numbers["name"] == "over-http" and numbers["classes"][-1] == "cross"
     assert numbers["steps"] == 2 and numbers["images_seen"] == 96

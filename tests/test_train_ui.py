@@ -61,7 +61,7 @@ def test_what_went_wrong_is_said_with_the_result(tiny):
     cost = {"images_seen": 144, "hours": 0, "machine": "here"}
     model = replace(model, config=model.config.model_copy(update={"training": cost}))
     last = Progress(3, 3, 1.0, 1.0, 0.0, 0.0, None, None, None)
-    tuned = Tuned(model, None, None, "too fast")
+    tuned = Tuned(model, 3, None, None, "too fast")
     words = train.finished(tuned, replace(WISH, name="mine"), ["7"], Curve(), last).words
     assert words.startswith("Too fast. Done: mine")
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -14,10 +14,12 @@ from flowdemo.methods import Loss
 from flowdemo.methods.flow_matching import FlowMatching
 from flowdemo.methods.meanflow import MeanFlow
 from flowdemo.model import Model
+from flowdemo.noise import mixed
 from flowdemo.options import MeanFlowOptions, Schedule
 from flowdemo.paths import PATHS
 from flowdemo.sizes import OwnConfig
 from flowdemo.times import TIMES, after
+from flowdemo.training.best import LOOK, best_of
 from flowdemo.training.growth import LABELS, grown, keep_rows
 from flowdemo.training.rehearsal import Lesson, accuracy, rehearsed
 from flowdemo.training.run import machine
@@ -70,10 +72,12 @@ class Snapshot:
 class Tuned:
     """The end: the model, and the share of old classes' samples that were right, before and after.
 
-    These are None where no classifier knows the classes. `note` says what went wrong, if anything.
+    These are None where no classifier knows the classes. The model is the best that the run had, that
+    of `step`. `note` says what went wrong, if anything.
     """
 
     model: Model
+    step: int
     before: float | None
     after: float | None
     note: str = ""
@@ -90,8 +94,8 @@ def finetune(
 
     They are uint8, or lie in [0, 1]. Classes that it does not know become new ones. Every second or so
     there is a `Snapshot`. When it is not `wanted` any more, the seconds are over, or the loss stays
-    without a finite value, it ends with the average of what it has. ValueError says what cannot be
-    trained.
+    without a finite value, it ends. What it ends with is the best that it had (`best.py`). ValueError
+    says what cannot be trained.
     """
     check(wish, origin, pictures, labels)
     config = tuned_config(wish, origin, pictures, labels)
@@ -105,9 +109,12 @@ def finetune(
     known = [torch.cat(tensors) for tensors in zip(*old, strict=True)]
     what = loss_of(config), pictures, label, *known, len(config.classes)
     lesson, note = Lesson(origin, *what, BATCH, wish.augment), ""
+    best = best_of(lesson, lesson.draw, mixed(wish.seed, 1))
     try:
         for progress in optimise(schedule_of(wish), state, lesson.draw, lesson):
             yield progress
+            if progress.step % LOOK == 0:
+                best.look(state)
             passed = time.perf_counter() - began
             if passed > due:
                 due = passed + EVERY
@@ -116,8 +123,10 @@ def finetune(
                 break
     except Diverged as error:  # the weights are those before
         note = f"{error}: this is what it had learnt before; take a smaller learning rate"
-    model = so_far(config, state, origin)
-    yield Tuned(model, before, accuracy(model, origin.empty), note)
+    best.look(state)
+    state.ema.load_state_dict(best.weights)
+    model = replace(so_far(config, state, origin), revision=f"step {best.step}")
+    yield Tuned(model, best.step, before, accuracy(model, origin.empty), note)
 
 
 def over(wish: Wish, progress: Progress, passed: float) -> str:

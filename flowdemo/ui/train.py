@@ -180,6 +180,7 @@ def finished(tuned: Tuned, wish: Wish, labels: list[str], curve: Curve, last: Pr
         "accuracy_before": tuned.before,
         "accuracy_after": tuned.after,
         "steps": last.step,
+        "kept_step": tuned.step,
         "seconds": round(last.seconds, 1),
         "images_seen": model.config.training["images_seen"],
     }
@@ -207,6 +208,7 @@ def numbers(report: dict[str, Any], model: Model) -> str:
         "old classes right, before": "&ndash;" if before is None else f"{before:.1%}",
         "after": "&ndash;" if after is None else f"{after:.1%}",
         "steps": str(report["steps"]),
+        "kept, the best": f"step {report['kept_step']}",
         "time": f"{report['seconds']:g} s",
         "images seen": f"{report['images_seen']:,}",
     }

@@ -62,7 +62,8 @@ EXPLAIN = both(
 - **Old classes right**: the share of samples of the old classes that the classifier in this repository takes for their class, from the same noise
   before and after.
 - **Loss** is what is minimised, each sample's error divided by a power of itself; **error** is the plain squared error. Both are running means.
-- **Stop** keeps what is learnt so far, and so does closing the page of your own machine. The saved weights are a running average.
+- The saved weights are a running average, and of these the **best so far**: every ten steps, and at the end, the objective is measured on the same
+  pictures, noise and times. **Stop** keeps it; closing the page of your own machine keeps the newest.
 """,
     """
 - 每批的一半是**你的图片**,每次都重新略作平移、旋转、缩放;网络用其方法本身的损失学习它们。
@@ -71,7 +72,7 @@ EXPLAIN = both(
 - **冻结**:*all but the conditioning* 只训练把时间、类别、权重变成特征的部分;*all but the labels* 只训练新行。
 - **旧类别正确率**:旧类别样本中被本仓库分类器认作其类别的比例,前后用同一噪声。
 - **loss** 是被最小化的量,每个样本的误差除以其自身的幂;**error** 是普通平方误差。两者都是滑动平均。
-- **停止**会保留已学到的;在自己的机器上关闭页面也一样。保存的权重是滑动平均。
+- 保存的权重是滑动平均,并取**目前最好的**:每十步以及结束时,用同样的图片、噪声和时间测量目标函数。**停止**会保留它;在自己的机器上关闭页面则保留最新的。
 """,
 )
 FROZEN_TITLE = both("train-frozen", "What stays frozen", "冻结哪些部分")
