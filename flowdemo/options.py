@@ -120,6 +120,7 @@ class Schedule(Strict):
     batch_size: int = Field(128, ge=1)
     accumulate: int = Field(1, ge=1, le=1024)  # parts of a batch, worked on one after the other
     learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.0, ge=0, le=1)
     warmup: int = Field(200, ge=0)
     clip: float = Field(1.0, gt=0)
     ema: float = Field(0.999, ge=0, lt=1)

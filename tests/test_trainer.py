@@ -1,6 +1,7 @@
 """The loop: parts of a batch, bins, steps without a finite loss, precision, compilation."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,7 @@ from flowdemo.noise import generator
 from flowdemo.recipe import Recipe
 from flowdemo.training import trainer
 from flowdemo.training.crew import Crew
+from flowdemo.training.desk import numbers_of
 from flowdemo.training.run import prepare, run_recipe
 from flowdemo.training.trainer import Diverged, Progress, optimise
 
@@ -82,11 +84,79 @@ def test_every_part_of_a_batch_has_dropout_masks_of_its_own():
     assert len(set(masks)) == 20 and masks[:10] == masks[20:]
 
 
+def test_the_error_of_the_velocity_is_that_of_the_rows_without_an_interval():
+    for method, changes, spans in (
+        ("flow-matching", {}, 0),
+        ("meanflow", {}, 7),
+        ("meanflow", {"meanflow": {"share_interval": 1.0}}, 10),
+    ):
+        plan = recipe(method, steps=1, **changes)
+        state = prepare(plan, None, CPU)
+        loss = METHODS[method].loss(plan, state.times, empty=2)
+        (progress,) = optimise(plan, state, lambda g: moons(10), loss)
+        rows = progress.errors[spans:]
+        assert progress.spans == spans and numbers_of(progress)["velocity"] == progress.velocity
+        assert progress.velocity == (rows.mean().item() if spans < 10 else None)
+        assert (progress.velocity == progress.error) == (spans == 0)
+
+
+def test_a_gradient_is_cut_to_its_norm_and_told_as_it_was():
+    norms = []
+    for clip in (1e6, 1e-3):
+        plan = recipe(clip=clip)
+        state = prepare(plan, None, CPU)
+        loss = METHODS["flow-matching"].loss(plan, state.times, empty=2)
+        batch = loss.timed(moons(10), generator(0))
+        trainer.backward(plan, state, state.net, batch, loss, Crew())
+        told = trainer.update(state, plan, Crew())
+        kept = torch.cat([p.grad.flatten() for p in state.net.parameters()]).norm().item()
+        norms.append((told, kept))
+    (whole, same), (told, cut) = norms
+    assert whole == told == pytest.approx(same) and whole > 0.1
+    assert cut == pytest.approx(1e-3, rel=1e-3)
+
+
 def test_the_error_is_told_by_where_in_time_it_was():
     t = torch.tensor([0.0, 0.05, 0.15, 0.95, 1.0])
     errors = torch.tensor([1.0, 3.0, 5.0, 7.0, 9.0])
     progress = Progress(1, 1, 0.0, 0.0, 0.0, 0.0, t, errors, None)
     assert progress.bins == [2.0, 5.0, *[None] * 7, 8.0]
+
+
+class Flat:
+    """A loss without any slope: the gradient of every weight is 0."""
+
+    def timed(self, batch, generator):
+        return replace(batch, t=torch.zeros(len(batch.x_1)))
+
+    def __call__(self, net, batch):
+        error = 0 * net(batch.x_0, batch.t).square().mean(1)
+        return Terms(error, error.detach())
+
+
+def test_what_decays_shrinks_by_rate_times_decay_and_biases_and_scales_do_not():
+    plan = recipe(steps=1, learning_rate=0.1, weight_decay=0.5, warmup=0)
+    state = prepare(plan, None, CPU)
+    with torch.no_grad():
+        for weight in state.net.parameters():
+            weight.fill_(1.0)
+    list(optimise(plan, state, lambda g: moons(4), Flat()))
+    for name, weight in state.net.named_parameters():
+        expected = 1 - 0.1 * 0.5 if weight.ndim > 1 else 1.0
+        assert torch.allclose(weight, torch.full_like(weight, expected)), name
+    assert {weight.ndim for weight in state.net.parameters()} == {1, 2}
+
+
+def test_without_decay_the_steps_are_those_of_adam():
+    plan = recipe(steps=3, warmup=0)
+    states = [prepare(plan, None, CPU) for _ in range(2)]
+    adam = torch.optim.Adam(states[1].net.parameters(), lr=plan.learning_rate)
+    states[1] = replace(states[1], optimizer=adam)
+    for state in states:
+        loss = METHODS["flow-matching"].loss(plan, state.times, empty=2)
+        list(optimise(plan, state, lambda g: moons(10), loss))
+    pairs = zip(*(state.net.parameters() for state in states), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
 
 
 class Scripted:
@@ -103,6 +173,36 @@ class Scripted:
         self.step += 1
         error = factor * net(batch.x_0, batch.t).square().mean(1)
         return Terms(error, error.detach())
+
+
+class Vast:
+    """Moons, of which one has a number whose square is no number at all, in the second batch."""
+
+    def __init__(self):
+        self.count = 0
+
+    def __call__(self, g):
+        self.count += 1
+        batch = moons(40)
+        if self.count == 2:
+            batch.x_1[0] = 3e19
+        return batch
+
+
+@pytest.mark.parametrize("times", ["uniform", "loss-second-moment"])
+def test_a_loss_without_a_finite_value_is_left_out_where_its_gradient_hides_it(times):
+    """An adaptive weight is 0 there: the gradient is that of the other rows, and finite."""
+    plan = recipe(steps=3, power=0.75, times=times)
+    state, kept, walked = prepare(plan, None, CPU), [], []
+    loss = METHODS["flow-matching"].loss(plan, state.times, empty=2)
+    for progress in optimise(plan, state, Vast(), loss):
+        walked.append(progress)
+        kept.append(weights(state.net))
+    assert [math.isfinite(p.loss) for p in walked] == [True, False, True]
+    assert math.isfinite(walked[1].gradient) and state.skipped == 1
+    assert torch.equal(kept[0], kept[1]) and not torch.equal(kept[1], kept[2])
+    if times != "uniform":
+        assert torch.isfinite(state.times.errors).all() and state.times.counts.sum() == 80
 
 
 def walk(factors, **changes):

@@ -95,7 +95,7 @@ class Desk:
 
 def numbers_of(progress: Progress) -> dict[str, Any]:
     """The numbers of a step; JSON has no word for those that are not finite."""
-    keys = ("step", "loss", "error", "gradient", "seconds")
+    keys = ("step", "loss", "error", "velocity", "gradient", "seconds")
     numbers = {key: getattr(progress, key) for key in keys}
     numbers |= {"bins": progress.bins, "skipped": progress.state.skipped}
     return json.loads(json.dumps(numbers), parse_constant=lambda word: None)

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -60,7 +61,8 @@ class State:
 class Progress:
     """One step done: its number, loss, raw error and gradient norm, and the seconds trained so far.
 
-    `t` and `errors` (batch,) are the raw error of each row, on the CPU.
+    `t` and `errors` (batch,) are the raw error of each row, on the CPU; the first `spans` rows have
+    s > t, and their error is that of a step, not of a velocity.
     """
 
     step: int
@@ -72,6 +74,13 @@ class Progress:
     t: Tensor = field(repr=False)
     errors: Tensor = field(repr=False)
     state: State = field(repr=False)
+    spans: int = 0
+
+    @property
+    def velocity(self) -> float | None:
+        """The mean raw error of the velocity; None where every row has s > t."""
+        rows = self.errors[self.spans :]
+        return rows.mean().item() if len(rows) else None
 
     @property
     def bins(self) -> list[float | None]:
@@ -92,9 +101,20 @@ def start(
     """Step 0. `net` and `ema` hold the same weights."""
     net, ema = net.to(device).train(), ema.to(device).eval().requires_grad_(False)
     ema.load_state_dict(net.state_dict())
-    optimizer = torch.optim.Adam(net.parameters(), lr=schedule.learning_rate)
+    optimizer = optimizer_of(net, schedule)
     scaler = torch.amp.GradScaler(device.type, enabled=schedule.precision == "float16")
     return State(net, ema, optimizer, generator(schedule.seed), times, scaler)
+
+
+def optimizer_of(net: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
+    """AdamW (arXiv:1711.05101), which is Adam without decay; biases and scales of norms have none."""
+    groups: list[dict[str, Any]] = [{"params": list(net.parameters())}]
+    if schedule.weight_decay:
+        vectors = [weight for weight in net.parameters() if weight.ndim < 2]
+        matrices = [weight for weight in net.parameters() if weight.ndim > 1]
+        groups = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+    decay = schedule.weight_decay
+    return torch.optim.AdamW(groups, lr=schedule.learning_rate, weight_decay=decay)
 
 
 def train(
@@ -132,14 +152,14 @@ def optimise(
         seed = int(torch.randint(2**31, (), generator=state.generator))
         set_learning_rate(state.optimizer, schedule, state.step)
         losses, errors = backward(schedule, state, net, batch, loss, crew, seed)
-        gradient = update(state, schedule, crew)
-        if isinstance(state.times, Resampler) and math.isfinite(gradient):
+        sound = bool(torch.isfinite(losses + errors).all())
+        gradient = update(state, schedule, crew, sound)
+        if isinstance(state.times, Resampler) and sound and math.isfinite(gradient):
             state.times.update(batch.t, errors)
         state.seconds += time.perf_counter() - began
-        mean = (losses.mean().item(), errors.mean().item())
-        yield Progress(
-            state.step, schedule.steps, *mean, gradient, state.seconds, batch.t, errors, state
-        )
+        numbers = (losses.mean().item(), errors.mean().item(), gradient, state.seconds)
+        rows = (batch.t, errors, state, batch.spans)
+        yield Progress(state.step, schedule.steps, *numbers, *rows)
 
 
 def backward(
@@ -172,16 +192,17 @@ def backward(
     return losses, errors
 
 
-def update(state: State, schedule: Schedule, crew: Crew) -> float:
+def update(state: State, schedule: Schedule, crew: Crew, sound: bool = True) -> float:
     """One step of Adam and of the moving average; the gradient's norm before clipping.
 
-    A step whose gradient is not finite changes nothing but the counts.
+    A step whose gradient is not finite, or that is not `sound`, changes nothing but the counts: an
+    adaptive weight takes a row without a finite loss out of the gradient without a trace.
     """
     gradients = [p.grad for p in state.net.parameters() if p.grad is not None]
     crew.mean(gradients)
     state.scaler.unscale_(state.optimizer)
     gradient = nn.utils.clip_grad_norm_(state.net.parameters(), schedule.clip).item()
-    finite = math.isfinite(gradient)
+    finite = sound and math.isfinite(gradient)
     if finite:
         state.scaler.step(state.optimizer)
         average(state.ema, state.net, ema_decay(state.step, schedule.ema))
