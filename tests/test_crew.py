@@ -20,7 +20,7 @@ from flowdemo.cli import main
 from flowdemo.recipe import Recipe
 from flowdemo.training import pairs
 from flowdemo.training.crew import Accelerated, Crew, crew
-from flowdemo.training.run import run_recipe
+from flowdemo.training.run import run_recipe, same_step
 from tests.conftest import make_model
 
 ROOT = Path(__file__).parent.parent
@@ -190,6 +190,17 @@ def test_only_the_first_speaks_and_writes(runs):
     assert run.stderr.count("meanflow-on:   0%") == 1  # one bar
     log = (two / "meanflow-on" / "training" / "log.jsonl").read_text().splitlines()
     assert len(log) == 20 and (two / "meanflow-on" / "model.safetensors").is_file()
+
+
+def test_processes_that_would_go_on_from_different_steps_are_refused():
+    """As where the folder of the first machine is not seen by the second."""
+    run = SimpleNamespace(state=SimpleNamespace(step=40, device="cpu"), crew=Crew(), folder="there")
+    same_step(run)
+    left = torch.tensor([40.0, 40.0, 0.0])
+    gather = lambda mine, n: torch.cat([mine, left[len(mine) : n]])  # noqa: E731
+    run.crew = SimpleNamespace(size=3, gather=gather)
+    with pytest.raises(ValueError, match=r"different steps \(0 and 40\): there must be one folder"):
+        same_step(run)
 
 
 class Stub(Crew):

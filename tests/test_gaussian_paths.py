@@ -1,10 +1,15 @@
 """Gaussian paths in general, and the variance-preserving one at its ends."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
+from flowdemo.couplings import Batch
+from flowdemo.methods.flow_matching import FlowMatching
+from flowdemo.methods.meanflow import MeanFlow
+from flowdemo.options import MeanFlowOptions
 from flowdemo.paths import PATHS, GaussianPath, variance_preserving
 
 
@@ -51,6 +56,23 @@ def test_the_velocity_is_the_derivative_of_the_flow(path):
     here, derivative = torch.func.jvp(flow, (s,), (torch.ones_like(s),))
     torch.testing.assert_close(here, x)
     torch.testing.assert_close(path.velocity(x, x_1, s), derivative)
+
+
+@pytest.mark.parametrize("kind", [FlowMatching, MeanFlow])
+@pytest.mark.parametrize("path", ANY)
+def test_the_losses_are_zero_at_the_velocity_of_one_data_point(path, kind):
+    """Trained on one point x_1, the field is u_t(x | x_1), whatever the path to it is."""
+    x_0, x_1, t = drawn(64)
+    x_1 = x_1[:1].expand_as(x_0)
+    told = (MeanFlowOptions(power=0),) if kind is MeanFlow else ()
+    loss = kind(path, lambda n, generator: t.repeat(2)[:n], *told)
+    batch = replace(Batch(x_0, x_1, torch.zeros(64).long()), t=t, s=t)
+
+    def exact(x, t, s, label, guidance):
+        return path.velocity(x, x_1[: len(x)], t)
+
+    assert loss(exact, batch).error.max() < 1e-9
+    assert loss(lambda x, *rest: exact(x, *rest) + 0.1, batch).error.min() > 9e-3
 
 
 def test_a_time_belongs_to_its_row():

@@ -91,6 +91,24 @@ def test_a_run_does_not_go_on_with_another_teacher(trained):
         next(run_recipe(student, trained / student.name, resume=True))
 
 
+def test_a_run_goes_on_by_the_recipe_it_was_started_with_however_that_is_written(trained):
+    """A field that came later has its default; how many processes make the pairs is no matter."""
+    list(run_recipe(recipe(steps=2), trained / "moons-flow-matching"))
+    student = recipe("reflow", steps=3)
+    next(steps := run_recipe(student, trained / "x"))
+    steps.close()
+    file = trained / "x" / "training" / "recipe.json"
+    told = json.loads(file.read_text())
+    assert told.pop("weight_decay") == 0 and told["pairs"].pop("processes") == 1
+    file.write_text(json.dumps(told))
+    pairs = student.pairs.model_copy(update={"processes": 2})
+    *_, last = run_recipe(student.model_copy(update={"pairs": pairs}), trained / "x", resume=True)
+    assert last.step == 3
+    other = student.model_copy(update={"weight_decay": 0.1})
+    with pytest.raises(ValueError, match="another recipe or teacher"):
+        next(run_recipe(other, trained / "x", resume=True))
+
+
 def test_a_run_that_was_killed_goes_on(trained):
     """Killed between two saves by the system, not by an exception that could be caught."""
     plan = recipe(steps=400)

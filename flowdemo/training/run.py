@@ -136,7 +136,19 @@ def begin(recipe: Recipe, folder: Path, resume: bool, crew: Crew) -> Run:
         same_run(recipe, sources, run.work / "recipe.json")
     crew.wait()
     load_state(run.state, run.work)
+    same_step(run)
     return run
+
+
+def same_step(run: Run) -> None:
+    """ValueError unless all processes go on from the same step."""
+    mine = torch.tensor([float(run.state.step)], device=run.state.device)
+    steps = run.crew.gather(mine, run.crew.size)
+    if steps.min() != steps.max():
+        raise ValueError(
+            f"the processes go on from different steps ({steps.min():.0f} and {steps.max():.0f}): "
+            f"{run.folder} must be one folder that all machines share"
+        )
 
 
 def device_of(crew: Crew) -> torch.device:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from flowdemo.checkpoints import folders, load
+from flowdemo.config import parse
 from flowdemo.files import write_file
 from flowdemo.model import Model
 from flowdemo.nets.embed import NEW_INPUTS
@@ -80,12 +81,24 @@ def same_run(recipe: Recipe, sources: list[Model], file: Path) -> None:
             digest.update(memoryview(part).cast("B"))  # which is no copy of gigabytes
         content["pictures"] = digest.hexdigest()
     text = json.dumps(content, indent=1)
-    if file.is_file() and file.read_text() != text:
+    if file.is_file() and told(file.read_text(), file) != told(text, file):
         raise ValueError(
             "the run was started with another recipe or teacher, or other pictures: see "
             f"{file}, or remove its folder"
         )
     write_file(file, lambda path: path.write_text(text))
+
+
+def told(text: str, file: Path) -> tuple[Recipe, list[Any]]:
+    """What decides what is learnt: not how many processes make the pairs.
+
+    Fields that came later have their defaults, so a FlowDemo of now goes on with a run of before.
+    """
+    content = json.loads(text)
+    facts = [content.pop(key, None) for key in ("sources", "pictures")]
+    if content.get("pairs"):
+        content["pairs"]["processes"] = 1
+    return parse(Recipe, json.dumps(content), str(file)), facts
 
 
 def take_over(net: nn.Module, origin: nn.Module, sizes: NetConfig, start: NetConfig) -> bool:
