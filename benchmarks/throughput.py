@@ -1,48 +1,71 @@
 """Training with everything on, over a bare loop: forward, backward, Adam on a batch that is there.
 
-    python -m benchmarks.throughput [rounds] [steps a round]
+    python -m benchmarks.throughput [rounds] [steps a round] [key=value of the recipe]...
 
-Everything: data drawn, gradient clipped, moving average, log, bins of t. The state, saved every
-minute, and the pictures, every 500 steps, do not fall into so few. Rounds of both alternate; the
-median of their ratio. Needs FLOWDEMO_DATA.
+Everything: data drawn, gradient clipped, moving average, log, bins of t. Rounds of both alternate; the
+median of their ratio. The state, saved every minute, and the pictures, every 500 steps, do not fall
+into so few: each is timed by itself, and charged for its share. What drawing a batch takes is shown
+as a share of a step. Needs FLOWDEMO_DATA.
 """
 
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 
+from flowdemo.cli_train import draw_samples
+from flowdemo.couplings import COUPLINGS
 from flowdemo.methods.flow_matching import FlowMatching
 from flowdemo.paths import linear
+from flowdemo.recipe import Recipe
 from flowdemo.times import uniform
 from flowdemo.training.bundled import read_recipe
+from flowdemo.training.desk import SAVE_SECONDS
+from flowdemo.training.draws import draw
 from flowdemo.training.precision import autocast
-from flowdemo.training.run import prepare, run_recipe
+from flowdemo.training.resume import save_state
+from flowdemo.training.run import finished, prepare, run_recipe
 from flowdemo.training.sets import coupling_of
 
-NAME = "mnist-flow-matching"
+NAME, PICTURE_STEPS = "mnist-flow-matching", 500
+CPU = torch.device("cpu")
 
 
-def bare(recipe, steps: int) -> float:
+def seconds(work: Callable[[], object], times: int = 5) -> float:
+    """The median of a few."""
+    found = []
+    for _ in range(times):
+        began = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - began)
+    return statistics.median(found)
+
+
+def bare(recipe: Recipe, steps: int) -> float:
     """Seconds a step."""
-    device = torch.device("cpu")
-    state, generator = prepare(recipe, None, device), torch.Generator().manual_seed(0)
+    state, generator = prepare(recipe, None, CPU), torch.Generator().manual_seed(0)
     loss = FlowMatching(linear(), uniform)
     batch = loss.timed(coupling_of(recipe)(recipe.batch_size, generator), generator)
-    began = time.perf_counter()
-    for _ in range(steps):
+
+    def step() -> None:
         state.optimizer.zero_grad()
-        with autocast(device):
+        with autocast(CPU):
             value = loss(state.net, batch).loss.mean()
         value.backward()
         state.optimizer.step()
+
+    began = time.perf_counter()
+    for _ in range(steps):
+        step()
     return (time.perf_counter() - began) / steps
 
 
-def whole(recipe, steps: int) -> float:
+def whole(recipe: Recipe, steps: int) -> float:
     """The same for the training loop of a recipe."""
     with tempfile.TemporaryDirectory() as folder:
         run = run_recipe(recipe.model_copy(update={"steps": steps + 1}), Path(folder) / "x")
@@ -51,21 +74,48 @@ def whole(recipe, steps: int) -> float:
         for progress in run:
             if progress.step == steps + 1:
                 break
-        seconds = (time.perf_counter() - began) / steps
+        spent = (time.perf_counter() - began) / steps
         run.close()
-    return seconds
+    return spent
 
 
-def main(rounds: int = 5, steps: int = 20) -> None:
-    """Prints both, and the share of the bare loop's speed that is left."""
-    recipe = read_recipe(NAME)
-    bare(recipe, 2), whole(recipe, 2)
+def now_and_then(recipe: Recipe) -> dict[str, float]:
+    """Seconds of saving the state, and of a picture."""
+    state = prepare(recipe, None, CPU)
+    loss = FlowMatching(linear(), uniform)
+    batch = loss.timed(coupling_of(recipe)(recipe.batch_size, state.generator), state.generator)
+    loss(state.net, batch).loss.mean().backward()
+    state.optimizer.step()  # now it has moments to save
+    model = finished(recipe, state, [])
+    with tempfile.TemporaryDirectory() as folder:
+        save = seconds(lambda: save_state(state, Path(folder)))
+        picture = seconds(lambda: draw_samples(model, Path(folder) / "x.png"), 3)
+    return {"save": save, "picture": picture}
+
+
+def drawing(recipe: Recipe) -> dict[str, float]:
+    """Seconds of drawing a batch, by coupling."""
+    generator, data = torch.Generator().manual_seed(0), coupling_of(recipe)
+    made = {name: choose(data) for name, choose in COUPLINGS.items()}
+    return {name: seconds(partial(draw, recipe, made[name], 10, generator), 20) for name in made}
+
+
+def main(rounds: int = 5, steps: int = 20, *changes: str) -> None:
+    """Prints both, the share of the bare loop's speed that is left, and what the rest takes."""
+    recipe = read_recipe(NAME, list(changes))
+    bare(recipe, 1), whole(recipe, 1)
     pairs = [(bare(recipe, steps), whole(recipe, steps)) for _ in range(rounds)]
     a, b = (statistics.median(column) for column in zip(*pairs, strict=True))
     share = statistics.median(x / y for x, y in pairs)
-    print(f"{NAME}, batch {recipe.batch_size}, {torch.get_num_threads()} threads: bare {1000 * a:.0f} "
-          f"ms a step, with everything {1000 * b:.0f} ms: {share:.3f} of its speed")  # fmt: skip
+    rare = now_and_then(recipe)
+    charged = rare["save"] / SAVE_SECONDS + rare["picture"] / (PICTURE_STEPS * b)  # of the time
+    print(f"{recipe.name}, batch {recipe.batch_size}, {torch.get_num_threads()} threads: bare "
+          f"{1000 * a:.0f} ms a step, with everything {1000 * b:.0f} ms: {share:.3f} of its speed, "
+          f"{share / (1 + charged):.3f} with saves and pictures")  # fmt: skip
+    print(f"a save {rare['save']:.2f} s, a picture {rare['picture']:.2f} s")
+    for name, spent in drawing(recipe).items():
+        print(f"drawing a batch, {name}: {1000 * spent:.1f} ms, {spent / b:.3f} of a step")
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*map(int, sys.argv[1:3]), *sys.argv[3:])

@@ -2,7 +2,11 @@
 
 import re
 
-from benchmarks import ablations, sampling, training_step
+import torch
+
+from benchmarks import ablations, sampling, throughput, training_step
+from flowdemo.noise import generator
+from flowdemo.training import sets
 
 TINY = ("batch_size=4", "net.widths=[8,16]", "net.dim=16")
 
@@ -15,6 +19,17 @@ def test_every_kind_of_training_step_is_timed_against_flow_matching(capsys):
     training_step.main(1, *TINY)
     first, *others = ratios(capsys.readouterr().out)
     assert first == 1 and len(others) == 9 and min(others) > 0
+
+
+def test_the_loop_is_timed_against_a_bare_one_and_all_else_by_itself(capsys, monkeypatch):
+    images = torch.randint(256, (50, 1, 28, 28), generator=generator(0)).byte()
+    monkeypatch.setattr(sets, "training_set", lambda name: (images, torch.arange(50) % 10))
+    throughput.main(1, 2, *TINY)
+    text = capsys.readouterr().out
+    share, less = map(float, re.search(r"(\S+) of its speed, (\S+) with", text).groups())
+    assert 0 < less < share
+    couplings = re.findall(r"drawing a batch, (\S+): (\S+) ms", text)
+    assert [name for name, _ in couplings] == ["independent", "ot"]
 
 
 def test_every_ablation_is_a_recipe_and_one_runs(monkeypatch):
