@@ -1,8 +1,12 @@
-"""The command `finetune`: when Ctrl-C keeps what is learnt, where the model comes from, names."""
+"""The commands that train: the progress bar; when Ctrl-C keeps what is learnt, where the model comes
+from, names."""
 
 import signal
+from types import SimpleNamespace
 
 import pytest
+import torch
+from tqdm import tqdm
 
 from flowdemo import checkpoints, cli, cli_train
 from flowdemo.training import finetune as tuning
@@ -92,3 +96,29 @@ def test_a_model_of_the_hub_is_had_first(run, hub):
 def test_by_default_the_result_is_called_after_the_model(model, name):
     assert cli_train.own_name(model) == name
     checkpoints.check_name(name)
+
+
+def step_of(number, seconds=2.0, skipped=0):
+    rows, state = torch.zeros(1), SimpleNamespace(skipped=skipped)
+    return Progress(number, 20, 0.25, 0.5, 1.0, seconds, rows, rows, state)
+
+
+def test_a_step_is_told_by_loss_error_and_samples_a_second():
+    words = cli_train.words(step_of(10), batch=64)
+    assert words == "loss 0.2500, error 0.5000, 320 samples/s"
+    assert cli_train.words(step_of(10, skipped=2), 64).endswith("320 samples/s, 2 skipped")
+
+
+def test_the_bar_of_a_resumed_run_counts_its_own_steps_for_the_time_left(monkeypatch):
+    bars = []
+
+    class Bar(tqdm):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+            bars.append(self)
+
+    monkeypatch.setattr(cli_train, "tqdm", Bar)
+    events = [cli_train.PairsProgress(500, 500), *(step_of(k) for k in range(11, 21))]
+    assert cli_train.shown(iter(events), "x", steps=20, batch=64) is events[-1]
+    (bar,) = bars
+    assert (bar.initial, bar.n, bar.total) == (10, 20, 20) and "loss 0.2500" in bar.postfix

@@ -6,7 +6,7 @@ import time
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import open_hidden_tab
+from tests.browser import open_hidden_tab, visit
 
 pytestmark = pytest.mark.usefixtures("tiny")  # a step of it takes no time
 TRIANGLE = ((0.3, 0.3), (0.7, 0.3), (0.5, 0.75), (0.3, 0.3))
@@ -77,6 +77,33 @@ def test_three_drawings_become_a_class_of_a_checkpoint_in_every_tab(page):
     expect(page.locator("#c-player figcaption")).to_have_count(2)
     expect(page.locator("#c-player figcaption").last).to_contain_text("tiny-mine")
     expect(page.locator("#c-label")).not_to_contain_text("triangle")
+
+
+def begin(page: Page) -> None:
+    """A long run on one drawing."""
+    page.locator("#tab-train-button").click()
+    choose(page, "tiny")
+    add_drawings(page, 1)
+    page.locator("#f-steps input[type=number]").fill("2000")
+    page.locator("#f-steps input[type=number]").press("Tab")
+    page.locator("#f-go").click()
+
+
+def test_a_second_visitor_sees_the_place_in_the_queue(page, browser, url):
+    """One trains at a time; who waits sees where, and has a turn when the other one stops."""
+    running = re.compile(r"Step \d+ of 2000")
+    begin(page)
+    expect(page.locator("#f-status")).to_contain_text(running)
+    with visit(browser) as context:
+        other = context.new_page()
+        other.goto(url)
+        begin(other)
+        expect(other.locator("#f-status")).to_contain_text("queue: 1/1")
+        page.locator("#f-stop").click()
+        expect(page.locator("#f-status")).to_contain_text("Done: tiny-mine")
+        expect(other.locator("#f-status")).to_contain_text(running)
+        other.locator("#f-stop").click()
+        expect(other.locator("#f-status")).to_contain_text("Done: tiny-mine")
 
 
 def test_without_pictures_a_press_is_a_message(page):
