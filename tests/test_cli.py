@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flowdemo import cli, exports
+from flowdemo import cli, exports, sampling
 from flowdemo.checkpoints import save
 from flowdemo.sampling import sample
 from tests.conftest import make_model
@@ -84,11 +84,12 @@ def test_json_prints_what_was_asked_and_what_it_cost(run):
     assert (made["model"], made["solver"], made["steps"]) == ("small-moons", "rk4", 3)
 
 
-def test_many_samples_need_no_trajectory(run, tmp_path):
-    assert (
-        run("sample", "small-mnist", "--n", 1000, "--steps", 40, "--out", tmp_path / "a.npz")[0]
-        == 0
-    )
+def test_many_samples_need_no_trajectory(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(sampling, "MAX_STATES", 10 * 28 * 28)
+    many = ("sample", "small-mnist", "--n", 4, "--steps", 3, "--out", tmp_path / "a.npz")
+    assert run(*many)[0] == 0
+    code, _, error = run(*many, "--trajectory")
+    assert code == 1 and "too large to keep" in error
 
 
 def test_an_adaptive_solver_takes_a_tolerance(run):

@@ -39,9 +39,12 @@ def test_a_shipped_checkpoint_is_small_whole_and_made_by_its_recipe(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_measured_number_is_measured_again(name, monkeypatch):
-    """The first row of the card: of points exactly it, of digits on few samples and about it."""
+    """Of digits the first row of the card, about it on few samples; of points the best row, exactly.
+
+    Points that lie where they should are assigned to real ones ten times as quickly.
+    """
     model = load_folder(SHIPPED / name)
-    row = model.config.results["rows"][0]
+    row = min(model.config.results["rows"], key=lambda row: row.get("wasserstein_2", 0))
     cell = (row["nfe"],), (row["guidance"],)
     if model.config.data == "mnist":
         monkeypatch.setattr(report, "test_labels", lambda data: torch.arange(500) % 10)

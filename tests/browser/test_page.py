@@ -177,8 +177,16 @@ def test_compare_opens_with_every_method_from_the_same_noise(comparing):
     comparing.locator("#c-player .fd-time").fill("25")
     half_way = strips(comparing)
     assert half_way[0] != noise[0] and half_way[1:] == noise[1:]  # one step: no state between
-    expect(comparing.locator("#c-table")).not_to_contain_text("…")
-    expect(comparing.locator("#c-distance .js-plotly-plot")).to_be_visible()
+
+
+def test_the_distances_to_the_exact_solution_follow_the_pictures(browser, url):
+    """Two digits only: the exact solution of ten takes half a minute here."""
+    with visit(browser, viewport={"width": 1280, "height": 900}) as context:
+        page = context.new_page()
+        page.goto(f"{url}?compare=mnist-flow-matching:euler:4,mnist-meanflow:average:1&n=2")
+        expect(page.locator("#c-table tbody tr")).to_have_count(2)
+        expect(page.locator("#c-table")).not_to_contain_text("…")
+        expect(page.locator("#c-distance .js-plotly-plot")).to_be_visible()
 
 
 def test_rows_of_ones_own_and_a_link_to_them(comparing, browser):
