@@ -34,6 +34,10 @@ SLOWEST = ("test_draw_your_own.py", "test_training.py", "test_kill_resume.py", "
 def pytest_collection_modifyitems(items):
     """The longest files first: of two workers none is left with one of them at the end."""
     items.sort(key=lambda item: item.path.name not in SLOWEST)
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="there is no GPU"))
 
 
 def make_model(data="moons", method="flow-matching", guidance_input=False, **defaults) -> Model:

@@ -3,10 +3,12 @@
 import re
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import ablations, sampling, throughput, training_step
+from benchmarks import ablations, device, sampling, throughput, training_step
 from flowdemo.noise import generator
 from flowdemo.training import sets
+from flowdemo.training.bundled import read_recipe
 
 TINY = ("batch_size=4", "net.widths=[8,16]", "net.dim=16")
 
@@ -30,6 +32,35 @@ def test_the_loop_is_timed_against_a_bare_one_and_all_else_by_itself(capsys, mon
     assert 0 < less < share
     couplings = re.findall(r"drawing a batch, (\S+): (\S+) ms", text)
     assert [name for name, _ in couplings] == ["independent", "ot"]
+
+
+def test_a_device_is_measured_by_training_and_sampling_each_recipe(capsys, monkeypatch):
+    """Here without its compiler, which takes half a minute."""
+    monkeypatch.setattr(device, "faster", lambda net: net)
+    monkeypatch.setattr(device, "seconds", lambda work, repeats=1: (work(), 0.5)[1])
+    monkeypatch.setattr(device, "SIDES", (64,))
+    monkeypatch.setattr(device, "SAMPLES", 2)
+    device.main("mnist-flow-matching", "cifar10-meanflow", "mnist-meanflow-dit", "batch_size=4")
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if "|" in line][2:]
+    hows = ["float32", "bfloat16", "bfloat16, compiled", "sampling in float32"]
+    with_plain = [*hows[:3], "bfloat16, plain attention", hows[3]]
+    assert [row[1] for row in rows] == [*hows, *hows, *with_plain]
+    assert all(row[2:4] == ["500 ms", "8"] for row in rows if len(row) == 6 and " ms" in row[2])
+    assert all(row[2] == "4.0 a second at 1 NFE" for row in rows if row[1] == hows[3])
+
+
+def test_the_operations_of_a_step_are_those_of_forward_and_backward():
+    """Three times the forward pass, of every row, but for the first layer's gradient by its input."""
+    changes = ["start_from=null", "batch_size=4", "net.widths=[8,16]", "net.dim=16"]
+    plan = read_recipe("mnist-flow-matching", changes)
+    step, model = device.stepper(plan)
+    x, t, label = torch.zeros(4, 1, 28, 28), torch.zeros(4), torch.zeros(4).long()
+    forward, whole = (FlopCounterMode(display=False) for _ in range(2))
+    with forward:
+        model.net(x, t, None, label)
+    with whole:
+        step()
+    assert 2.7 < whole.get_total_flops() / forward.get_total_flops() <= 3
 
 
 def test_every_ablation_is_a_recipe_and_one_runs(monkeypatch):
