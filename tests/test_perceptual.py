@@ -173,8 +173,8 @@ def test_what_is_missing_is_said(monkeypatch):
     monkeypatch.setattr(perceptual, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match="needs the lpips package: pip install lpips"):
         perceptual_of(recipe(features="lpips"), dataset("mnist"), CPU)
-    with pytest.raises(ValueError, match=r'no classifier of cifar10 .* "l2"'):
-        perceptual_of(recipe(data="cifar10"), dataset("cifar10"), CPU)
+    with pytest.raises(ValueError, match=r'no classifier of fashion-mnist .* "l2"'):
+        perceptual_of(recipe(data="fashion-mnist"), dataset("fashion-mnist"), CPU)
     with pytest.raises(ValueError, match="compares images, not Two moons"):
         perceptual_of(recipe(data="moons"), dataset("moons"), CPU)
 

@@ -1,5 +1,7 @@
 """The in-repo classifier: class accuracy, and the features in which distances are measured."""
 
+from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -8,26 +10,28 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from flowdemo.data import dataset
 
 FOLDER = Path(__file__).parent.parent / "pretrained" / "evaluation"
-WIDTHS, FEATURES = (16, 48, 96), 64
+FEATURES = 64
 
 
 class Classifier(nn.Module):
-    """Pixels in [0, 1] (batch, channels, height, width) to logits (batch, classes)."""
+    """Pixels in [0, 1] (batch, channels, height, width) to logits (batch, classes).
 
-    def __init__(self, channels: int, classes: int):
+    Between two `stages`, of which the last has `width` channels, height and width are halved.
+    """
+
+    def __init__(self, stages: list[nn.Module], width: int, classes: int):
         super().__init__()
-        stages, width = [], channels
-        for out in WIDTHS:
-            stages.append(nn.Sequential(convolution(width, out), convolution(out, out)))
-            width = out
         self.stages = nn.ModuleList(stages)
         self.project = nn.Linear(width, FEATURES)
         self.head = nn.Linear(FEATURES, classes)
 
     def maps(self, pixels: Tensor) -> list[Tensor]:
-        """What each stage sees: (batch, 16, h, w), (batch, 48, h/2, w/2), (batch, 96, h/4, w/4)."""
+        """What each stage sees: (batch, its channels, h, w), the next (..., h/2, w/2) and so on."""
         h, seen = 2 * pixels - 1, []
         for stage in self.stages:
             h = stage(F.max_pool2d(h, 2) if seen else h)
@@ -42,12 +46,57 @@ class Classifier(nn.Module):
         return self.head(self.features(pixels))
 
 
-def convolution(channels_in: int, channels_out: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(channels_in, channels_out, 3, padding=1),
-        nn.GroupNorm(8, channels_out),
-        nn.ReLU(),
-    )
+def convolution(channels_in: int, channels_out: int, norm: nn.Module) -> nn.Sequential:
+    conv = nn.Conv2d(channels_in, channels_out, 3, padding=1)
+    return nn.Sequential(conv, norm, nn.ReLU())
+
+
+class Residual(nn.Module):
+    """x + f(x), f two convolutions (arXiv:1512.03385)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.first, self.second = (batch_normed(channels, channels) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(self.first(x))
+
+
+def batch_normed(channels_in: int, channels_out: int) -> nn.Sequential:
+    return convolution(channels_in, channels_out, nn.BatchNorm2d(channels_out))
+
+
+def small(channels: int, classes: int) -> Classifier:
+    """For digits: 0.16 M parameters."""
+    stages, width = [], channels
+    for out in (16, 48, 96):
+        pair = ((width, out), (out, out))
+        stages.append(nn.Sequential(*(convolution(a, b, nn.GroupNorm(8, b)) for a, b in pair)))
+        width = out
+    return Classifier(stages, width, classes)
+
+
+def residual(channels: int, classes: int) -> Classifier:
+    """For photographs: 1.6 M parameters, most of the work at half the resolution and below.
+
+    Batches are normalised while it learns; `settled` makes what they taught part of the weights.
+    """
+    stages: list[nn.Module] = [nn.Sequential(batch_normed(channels, 24), batch_normed(24, 64))]
+    for width, out in ((64, 144), (144, 208)):
+        stages.append(nn.Sequential(Residual(width), batch_normed(width, out)))
+    return Classifier([*stages, Residual(out)], out, classes)
+
+
+CLASSIFIERS: dict[str, Callable[[int, int], Classifier]] = {"mnist": small, "cifar10": residual}
+
+
+def settled(net: Classifier) -> Classifier:
+    """The same function in evaluation mode, its batch normalisations within the convolutions."""
+    net = deepcopy(net).eval()
+    for block in list(net.modules()):
+        if isinstance(block, nn.Sequential) and isinstance(block[1], nn.BatchNorm2d):
+            block[0], block[1] = fuse_conv_bn_eval(block[0], block[1]), nn.Identity()
+    return net
 
 
 @dataclass(frozen=True)
@@ -80,7 +129,8 @@ def judge(data: str) -> Judge | None:
     if not folder.is_dir():
         return None
     weights = {k: v.float() for k, v in load_file(folder / "classifier.safetensors").items()}
-    net = Classifier(weights["stages.0.0.0.weight"].shape[1], len(weights["head.bias"]))
+    info = dataset(data)
+    net = settled(CLASSIFIERS[data](info.shape[0], len(info.classes)))
     net.load_state_dict(weights)
     statistics = load_file(folder / "statistics.safetensors")
     return Judge(net.eval(), statistics["mean"], statistics["covariance"])
