@@ -137,3 +137,18 @@ def test_the_derivative_is_taken_of_the_network_as_it_is_written():
     net = nn.Linear(2, 2)
     assert eager(net) is net
     assert eager(torch.compile(net)) is net
+
+
+@pytest.mark.parametrize("config", [NETS["unet"][0], NETS["dit"][0]])
+def test_colour_images_as_they_were_decoded_have_the_same_derivative(config):
+    """Decoders leave the channels last; what is computed with them does not depend on that."""
+    net = random(build_net(config, (3, 8, 8), 3)).double().eval()
+    x, t, s, v = point((3, 8, 8))
+    label, w = torch.tensor([0, 1, 2, 3]), torch.full((4,), 2.0, dtype=torch.float64)
+    found = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        x, v = x.to(memory_format=layout), v.to(memory_format=layout)
+        u = DERIVATIVES["jvp"](lambda x, t, s: net(x, t, s, label, w), x, t, s, v)
+        found.append(u)
+    assert not x.is_contiguous() and found[0].norm() > 0.1
+    torch.testing.assert_close(*found)

@@ -128,7 +128,9 @@ class UNet(nn.Module):
         guidance: Tensor | None = None,
     ) -> Tensor:
         embedding = F.silu(self.conditioning(t, s, label, guidance))
-        h = self.stem(self.to_patches(x))
+        # Convolutions keep the layout of colour images as they were decoded, channels last, of which
+        # group normalisation has no forward-mode derivative.
+        h = self.stem(self.to_patches(x).contiguous())
         skips = [h]
         for block in self.down:
             h = block(h, embedding)
