@@ -30,7 +30,7 @@ def card(config: ModelConfig, repo: str | None = None) -> str:
         f"`{config.defaults.solver}`, {config.defaults.steps} step(s).\n",
         source(config),
         usage(repo or config.name, config),
-        results(config.results),
+        results(config.results, DATASETS[config.data].note if config.data in DATASETS else ""),
         training(config),
     ]
     return "\n".join(part for part in parts if part)
@@ -92,8 +92,8 @@ def usage(name: str, config: ModelConfig) -> str:
     )
 
 
-def results(measured: dict[str, Any]) -> str:
-    """The table of `evaluate`; rows with fewer samples than usual say so by their n."""
+def results(measured: dict[str, Any], note: str = "") -> str:
+    """The table of `evaluate`, and a `note` on it; rows with fewer samples than usual say their n."""
     if not measured:
         return "## Measured\n\nNothing yet: run `python -m flowdemo evaluate`.\n"
     rows = measured["rows"]
@@ -107,7 +107,7 @@ def results(measured: dict[str, Any]) -> str:
     for row in rows:
         cells = (COLUMNS[key][1].format(row[key]) for key in columns)
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", *scale(measured), ""])
+    return "\n".join([*lines, "", *scale(measured), *filter(None, [note]), ""])
 
 
 COLUMNS = {

@@ -267,6 +267,14 @@ def test_the_card_of_an_unmeasured_model_claims_nothing(tmp_path):
     )
 
 
+@pytest.mark.parametrize(("data", "told"), [("cifar10", True), ("mnist", False)])
+def test_the_card_says_where_the_numbers_are_of_compressed_copies(data, told):
+    row = {"nfe": 1, "guidance": 1.0, "solver": "euler", "steps": 1, "n": 10, "class_accuracy": 0.5}
+    config = make_model(data).config
+    measured = config.model_copy(update={"results": {"rows": [row]}})
+    assert ("JPEG copies" in cards.card(measured)) == told and "JPEG" not in cards.card(config)
+
+
 def test_a_result_of_sampling_names_its_weights(tmp_path):
     save(make_model(), tmp_path)
     loaded = load_folder(tmp_path)

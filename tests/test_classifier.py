@@ -8,7 +8,8 @@ from torch import nn
 
 from flowdemo.evaluation import classifier, fit
 from flowdemo.evaluation.classifier import CLASSIFIERS, FEATURES, judge, settled
-from flowdemo.evaluation.fit import PLANS, crop_and_flip, grey_square, normalise_batches
+from flowdemo.evaluation.fit import PLANS, Plan, crop_and_flip, grey_square, normalise_batches
+from flowdemo.evaluation.nearest import FILE
 from flowdemo.noise import generator
 from flowdemo.options import Schedule
 
@@ -63,6 +64,9 @@ def test_what_ships_is_read_into_the_settled_network(tmp_path, monkeypatch):
         report = json.loads((tmp_path / "cifar10" / "report.json").read_text())
         right = (plain(images).argmax(1) == torch.arange(40) % 10).double().mean().item()
         assert report["test_accuracy"] == pytest.approx(right) and report["floor_images"] == 40
+        assert (tmp_path / "cifar10" / FILE).is_file()
+        fit.write("cifar10", fit.rounded(plain), tmp_path / "without", gallery=False)
+        assert not (tmp_path / "without" / FILE).exists()
     finally:
         judge.cache_clear()
 
@@ -87,9 +91,11 @@ def test_it_learns_from_batches_that_are_varied(monkeypatch, tmp_path):
     images = (labels / 10)[:, None, None, None] * torch.ones(1, 3, 32, 32)
     written = {}
     monkeypatch.setattr(fit, "pixels_of", lambda data, split: (images, labels))
-    monkeypatch.setattr(fit, "write", lambda data, net, folder: written.update({data: net}))
+    monkeypatch.setattr(
+        fit, "write", lambda data, net, folder, gallery: written.update({data: net})
+    )
     schedule = Schedule(steps=30, batch_size=40, learning_rate=3e-3, ema=0.8, warmup=5)
-    steps = list(fit.fit("cifar10", schedule))
+    steps = list(fit.fit("cifar10", Plan(schedule, crop_and_flip)))
     assert len(steps) == 30 and steps[-1].loss < 0.7 * steps[0].loss
     net = written["cifar10"]
     assert (net(images[:20]).argmax(1) == labels[:20]).float().mean() > 0.6

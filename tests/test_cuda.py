@@ -73,6 +73,6 @@ def test_the_classifier_is_fitted_there(monkeypatch):
     images = (labels / 10)[:, None, None, None] * torch.ones(1, 3, 32, 32)
     written = []
     monkeypatch.setattr(fit, "pixels_of", lambda data, split: (images, labels))
-    monkeypatch.setattr(fit, "write", lambda data, net, folder: written.append(net))
-    list(fit.fit("cifar10", Schedule(steps=3, batch_size=20)))
+    monkeypatch.setattr(fit, "write", lambda data, net, folder, gallery: written.append(net))
+    list(fit.fit("cifar10", fit.Plan(Schedule(steps=3, batch_size=20), fit.crop_and_flip)))
     assert written[0](images).shape == (40, 10)

@@ -24,6 +24,7 @@ class DataSet:
     mean: float | tuple[float, ...] = 0.0
     std: float | tuple[float, ...] = 1.0
     hub_id: str | None = None
+    note: str = ""  # on what the numbers that are measured here are of
 
     @property
     def is_image(self) -> bool:
@@ -51,6 +52,9 @@ FASHION = (
 CIFAR10 = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
+COPIES = (
+    "The classifier learnt from JPEG copies (quality 75), and the test set is one of such copies."
+)
 # In the order of their WordNet ids, as everybody numbers them.
 IMAGENET = tuple((Path(__file__).parent / "imagenet_classes.txt").read_text().splitlines())
 OWN = "own-points"  # drawn or uploaded: whoever brings them keeps them
@@ -59,7 +63,7 @@ DATASETS = {
     "fashion-mnist": DataSet(
         "Fashion-MNIST", (1, 28, 28), FASHION, 0.5, 0.5, "zalando-datasets/fashion_mnist"
     ),
-    "cifar10": DataSet("CIFAR-10", (3, 32, 32), CIFAR10, 0.5, 0.5, "uoft-cs/cifar10"),
+    "cifar10": DataSet("CIFAR-10", (3, 32, 32), CIFAR10, 0.5, 0.5, "uoft-cs/cifar10", note=COPIES),
     "imagenet256": DataSet("ImageNet, 256 x 256", (3, 256, 256), IMAGENET, 0.5, 0.5),
     "two-gaussians": DataSet("Two Gaussians", (2,), ("left", "right")),
     "eight-gaussians": DataSet(

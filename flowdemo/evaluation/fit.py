@@ -11,7 +11,7 @@ and the floor of the Frechet distance.
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -34,10 +34,19 @@ PROJECTED, STATISTICS = 3000, 200  # images; batches
 Vary = Callable[[Tensor, Generator], Tensor]
 
 
-def fit(data: str, plan: Schedule | None = None) -> Iterator[Progress]:
-    """Trains on the training set by `PLANS` or another schedule; writes the folder at the end."""
-    info, (usual, vary) = dataset(data), PLANS[data]
-    schedule = plan or usual
+@dataclass(frozen=True)
+class Plan:
+    """How a classifier learns; with a `gallery`, images that samples are compared with ship, too."""
+
+    schedule: Schedule
+    vary: Vary
+    gallery: bool = True
+
+
+def fit(data: str, plan: Plan | None = None) -> Iterator[Progress]:
+    """Trains on the training set by `PLANS` or another plan; writes the folder at the end."""
+    info, plan = dataset(data), plan or PLANS[data]
+    schedule = plan.schedule
     pixels, labels = pixels_of(data, "train")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(schedule.seed)  # the initialisers know no other generator
@@ -47,12 +56,12 @@ def fit(data: str, plan: Schedule | None = None) -> Iterator[Progress]:
 
     def draw(generator: Generator) -> Batch:
         rows = torch.randint(len(pixels), (schedule.batch_size,), generator=generator)
-        x = vary(pixels[rows], generator)
+        x = plan.vary(pixels[rows], generator)
         return Batch(x, x, labels[rows])
 
     yield from optimise(schedule, state, draw, CrossEntropy())
     normalise_batches(state.ema, [draw(state.generator).x_1 for _ in range(STATISTICS)])
-    write(data, rounded(settled(state.ema.cpu())), FOLDER / data)
+    write(data, rounded(settled(state.ema.cpu())), FOLDER / data, plan.gallery)
 
 
 def normalise_batches(net: nn.Module, batches: list[Tensor]) -> None:
@@ -112,11 +121,12 @@ def grey_square(pixels: Tensor, generator: Generator) -> Tensor:
     return pixels.masked_fill((inside[0][:, :, None] & inside[1][:, None])[:, None], 0.5)
 
 
-PLANS: dict[str, tuple[Schedule, Vary]] = {
-    "mnist": (Schedule(steps=5000, batch_size=128, learning_rate=2e-3, ema=0.998), jitter),
-    "cifar10": (
+PLANS = {
+    "mnist": Plan(Schedule(steps=5000, batch_size=128, learning_rate=2e-3, ema=0.998), jitter),
+    "cifar10": Plan(
         Schedule(steps=3500, batch_size=256, learning_rate=3e-3, ema=0.998, weight_decay=0.1),
         crop_and_flip,
+        gallery=False,  # 64 components keep little of a photograph, and take 1.4 MB
     ),
 }
 
@@ -127,7 +137,7 @@ def rounded(net: nn.Module) -> Classifier:
     return net.eval()
 
 
-def write(data: str, net: Classifier, folder: Path) -> None:
+def write(data: str, net: Classifier, folder: Path, gallery: bool = True) -> None:
     """Everything that ships about the data set."""
     train_pixels, train_labels = pixels_of(data, "train")
     pixels, labels = pixels_of(data, "test")
@@ -149,7 +159,8 @@ def write(data: str, net: Classifier, folder: Path) -> None:
         save_tensors(weights, draft / "classifier.safetensors")
         save_tensors({"mean": mean, "covariance": covariance}, draft / "statistics.safetensors")
         save_tensors(plane_of(pixels, labels), draft / "plane.safetensors")
-        save_tensors(gallery_of(train_pixels, referee), draft / FILE)
+        if gallery:
+            save_tensors(gallery_of(train_pixels, referee), draft / FILE)
         (draft / "report.json").write_text(json.dumps(report, indent=1) + "\n")
 
     write_folder(folder, write_all)
