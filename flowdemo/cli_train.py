@@ -26,6 +26,7 @@ Out = Annotated[Path | None, typer.Option(help="Default: checkpoints/<name>/")]
 Data = Annotated[
     str, typer.Option(help="Folders of pictures by class, .zip, .npz, parquet, or a Hub id.")
 ]
+Steps = Annotated[int, typer.Option(help=f"0: the usual ones, {tuning.STEPS}.")]
 Frozen = Annotated[str, typer.Option(help=f"What stays: {', '.join(tuning.FROZEN)}.")]
 
 
@@ -92,7 +93,7 @@ def finetune(
     model: str,
     data: Data,
     name: Annotated[str | None, typer.Option(help="Of the result.")] = None,
-    steps: int = tuning.Wish.steps,
+    steps: Steps = tuning.Wish.steps,
     learning_rate: float = tuning.Wish.learning_rate,
     frozen: Frozen = tuning.Wish.frozen,
     augment: Annotated[float, typer.Option(help="How much pictures are varied.")] = 1.0,
@@ -128,8 +129,9 @@ def learnt(wish: tuning.Wish, model: str, data: str) -> tuning.Tuned:
     labels = [pictures.classes[label] for label in pictures.labels.tolist()]
     stop = Stop()
     events = tuning.finetune(wish, origin, pictures.images, labels, lambda: not stop.asked)
+    steps = tuning.completed(wish, origin.config).steps
     try:
-        return shown(stop.heeded(events), wish.name, wish.steps, tuning.BATCH)
+        return shown(stop.heeded(events), wish.name, steps, tuning.BATCH)
     finally:
         signal.signal(signal.SIGINT, stop.before)
 

@@ -66,9 +66,9 @@ def test_two_looks_at_the_same_weights_find_the_same(method):
     """Rows, noise, times and variations are drawn once: even the last bit is that of before."""
     origin = model(method)
     config = tuning.tuned_config(
-        tuning.Wish("mine"), origin, torch.rand(6, 1, 28, 28), ["star"] * 6
+        tuning.Wish("mine", 9), origin, torch.rand(6, 1, 28, 28), ["star"] * 6
     )
-    state = tuning.prepared(tuning.Wish("mine"), origin, config, torch.full((6,), 10))
+    state = tuning.prepared(tuning.Wish("mine", 9), origin, config, torch.full((6,), 10))
     lesson = Lesson(
         origin, tuning.loss_of(config), torch.rand(6, 1, 28, 28), torch.full((6,), 10),
         torch.randn(20, 1, 28, 28), torch.arange(20) % 10, 11, 16,

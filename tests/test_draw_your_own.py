@@ -63,8 +63,7 @@ def likeness(images: torch.Tensor) -> torch.Tensor:
     ("name", "how"), [("mnist-flow-matching", {"steps": 4}), ("mnist-meanflow", {"steps": 1})]
 )
 def test_ten_drawings_are_learnt_and_no_digit_is_forgotten(name, how):
-    """With the settings that the app begins with: as many steps as two cores make in a minute."""
-    assert Wish("mine").steps <= 120
+    """With the settings that the app begins with, of which another test knows the steps."""
     rng = random.Random(3)
     pictures = torch.stack([to_digit(drawing(rng)) for _ in range(10)])
     origin = load(name)

@@ -90,7 +90,7 @@ def test_pictures_may_be_bytes_or_lie_between_0_and_1():
 def test_the_old_half_of_a_batch_asks_for_the_answers_of_the_start(method):
     """At the start the network is the old one: that half has no error, the new half has."""
     origin = model(method)
-    config = tuning.tuned_config(Wish("mine"), origin, pictures(), ["star"] * 6)
+    config = tuning.tuned_config(Wish("mine", 9), origin, pictures(), ["star"] * 6)
     net = tuning.grown(origin, config)
     x_old, labels_old = torch.randn(20, 1, 28, 28), torch.arange(20) % 10
     lesson = Lesson(
@@ -138,7 +138,7 @@ def test_it_ends_where_it_is_when_nobody_wants_more_or_the_time_is_over():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"steps": 0}, "steps must lie in"),
+        ({"steps": -1}, "steps must lie in"),
         ({"learning_rate": 0.0}, "learning rate must lie"),
         ({"frozen": "everything"}, "frozen must be one of nothing, all but the conditioning"),
     ],
@@ -146,6 +146,16 @@ def test_it_ends_where_it_is_when_nobody_wants_more_or_the_time_is_over():
 def test_a_wish_that_cannot_be_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         tuned(model(), **changes)
+
+
+def test_without_steps_a_method_takes_its_usual_ones():
+    wanted = {name: tuning.completed(Wish("mine"), model(name).config).steps for name in METHODS}
+    assert wanted == tuning.STEPS == {"flow-matching": 200, "meanflow": 120}
+    for method, usual in tuning.STEPS.items():
+        events = finetune(Wish("mine"), model(method), pictures(), ["star"] * 6)
+        progress = next(event for event in events if isinstance(event, Progress))
+        assert progress.steps == usual
+        assert tuning.completed(Wish("mine", steps=7), model(method).config).steps == 7
 
 
 def test_what_cannot_be_tuned_is_refused():

@@ -182,8 +182,12 @@ def test_what_cannot_be_added_is_one_line_and_changes_nothing(tiny, work, messag
 def test_pictures_for_a_network_of_other_data_are_dropped_with_a_word(tiny):
     save(make_model("cifar10"), tiny / "colours")
     basket = basket_of(2)
-    said, contact, *_, name = train_events.choose_model(basket, "colours")
-    assert "2 pictures are dropped" in said and contact == "" and name == "colours-mine"
+    said, contact, *_, name, steps = train_events.choose_model(basket, "colours")
+    assert (
+        "2 pictures are dropped" in said
+        and contact == ""
+        and (name, steps) == ("colours-mine", 200)
+    )
     assert basket.shape == (3, 32, 32)
     add_drawing(basket, "colours", "cross", pad())
     assert basket.lesson(config_of("colours"))[0].shape == (1, 3, 32, 32)

@@ -31,7 +31,7 @@ FROZEN: dict[str, Callable[[str], bool]] = {  # what stays as it is -> whether a
     "all but the conditioning": lambda name: "condition" in name or "modulator" in name,
     "all but the labels": lambda name: name == LABELS,
 }
-METHODS_HERE = ("flow-matching", "meanflow")
+STEPS = {"flow-matching": 200, "meanflow": 120}  # that ten drawings need: a minute on two cores
 MAX_STEPS, BATCH, EVERY = 5000, 48, 1.0
 Wanted = Callable[[], bool]
 
@@ -40,11 +40,12 @@ Wanted = Callable[[], bool]
 class Wish:
     """What somebody asks for: the result's name, how long and fast, what stays frozen.
 
-    `augment` is how much the pictures are varied (1 is usual), `seconds` when it ends at the latest.
+    `augment` is how much the pictures are varied (1 is usual), `seconds` when it ends at the latest; 0
+    `steps` are those of `STEPS`.
     """
 
     name: str
-    steps: int = 120
+    steps: int = 0
     learning_rate: float = 1e-3
     frozen: str = "nothing"
     augment: float = 1.0
@@ -97,6 +98,7 @@ def finetune(
     without a finite value, it ends. What it ends with is the best that it had (`best.py`). ValueError
     says what cannot be trained.
     """
+    wish = completed(wish, origin.config)
     check(wish, origin, pictures, labels)
     config = tuned_config(wish, origin, pictures, labels)
     began, due, old = time.perf_counter(), 0.0, []
@@ -129,6 +131,11 @@ def finetune(
     yield Tuned(model, best.step, before, accuracy(model, origin.empty), note)
 
 
+def completed(wish: Wish, own: ModelConfig) -> Wish:
+    """The wish with the usual steps of the checkpoint's method where it names none."""
+    return replace(wish, steps=wish.steps or STEPS.get(own.method, 1))
+
+
 def over(wish: Wish, progress: Progress, passed: float) -> str:
     """That the time was over before the last step, in words; nothing if it was not."""
     if wish.seconds is None or passed <= wish.seconds or progress.step == wish.steps:
@@ -158,7 +165,7 @@ def check(wish: Wish, origin: Model, pictures: Tensor, labels: list[str]) -> Non
 
 def refusal(own: ModelConfig) -> str | None:
     """Why a checkpoint of that description cannot be fine-tuned; None if it can."""
-    if own.method not in METHODS_HERE or own.trained_times is not None:
+    if own.method not in STEPS or own.trained_times is not None:
         return (
             "choose a flow-matching or MeanFlow checkpoint; reflow learns from the pairs of a flow, "
             "not from pictures"

@@ -8,6 +8,7 @@ from itertools import chain, count
 from typing import Any
 
 from flowdemo import checkpoints, settings, visitors
+from flowdemo.config import ModelConfig
 from flowdemo.methods import AVERAGE
 from flowdemo.model import Model
 from flowdemo.plots import METHOD_COLOURS
@@ -18,6 +19,7 @@ from flowdemo.training.finetune import (
     Tuned,
     Wanted,
     Wish,
+    completed,
     finetune,
     refusal,
 )
@@ -57,6 +59,11 @@ def fresh_name(model: str) -> str:
     """ "mnist-meanflow-mine", "mnist-meanflow-mine-2" and so on: a name that is not taken."""
     first = own.plain(model).split("/")[-1].split("@")[0][:48].lower()
     return free(f"{re.sub('-mine(-[0-9]+)?$', '', first)}-mine")
+
+
+def usual_steps(config: ModelConfig) -> int:
+    """What its method usually takes, within what this app allows."""
+    return min(settings.max_tuning()[0], completed(Wish("x"), config).steps)
 
 
 def free(name: str) -> str:

@@ -72,11 +72,13 @@ def total(counts: dict[str, int]) -> str:
 
 
 def choose_model(basket: Basket, model: str) -> list[Any]:
-    """The pictures for another checkpoint, and a name for its result."""
+    """The pictures for another checkpoint, a name for its result, and how many steps it takes."""
     with spoken():
-        dropped = basket.suit(config_of(model))
+        config = config_of(model)
+        dropped = basket.suit(config)
         said = f"{dropped} pictures are dropped: this network sees them otherwise; add them again."
-        return [*shown(basket, model, said if dropped else ""), train.fresh_name(model)]
+        wished = [train.fresh_name(model), train.usual_steps(config)]
+        return [*shown(basket, model, said if dropped else ""), *wished]
 
 
 def add_drawing(basket: Basket, model: str, name: str, pad: str | None) -> list[Any]:

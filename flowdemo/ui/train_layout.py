@@ -9,6 +9,7 @@ from flowdemo import settings
 from flowdemo.training.finetune import FROZEN, Wish
 from flowdemo.ui import shelf_tab, train, train_text
 from flowdemo.ui.events import Components
+from flowdemo.ui.models import configs
 from flowdemo.ui.train_events import Results
 
 HERE = Path(__file__).parent
@@ -77,11 +78,12 @@ def drawing_pad() -> tuple[gr.HTML, gr.Button]:
 def wish(model: str) -> list[gr.components.Component]:
     """What a `Wish` says, in the order of `wish_of`."""
     own, (most, seconds) = Wish("x"), settings.max_tuning()
+    usual = train.usual_steps(configs()[model])
     name = gr.Textbox(train.fresh_name(model), label="Name of the result", elem_id="f-name")
     steps = gr.Slider(
         10,
         min(most, 2000),
-        min(most, own.steps),
+        usual,
         step=10,
         precision=0,
         label="Steps",

@@ -48,7 +48,7 @@ def build(tab: gr.Tab, tabs: gr.Tabs, desk: gr.State, generate: Place, compare: 
             shown = train_layout.results(status, wish[0], desk)
     with gr.Accordion(text.WHAT, open=False):
         gr.Markdown(train_text.EXPLAIN)
-    wire_sources(sources, (basket, model), gathered, buttons, wish[0])
+    wire_sources(sources, (basket, model), gathered, buttons, wish[:2])
     done = wire_run((go, stop), [basket, model, *wish], shown)
     for event in (tab.select, done.then):
         event(train_open.refresh, model, model, **QUICK)
@@ -100,12 +100,12 @@ def wire_result(
 
 def wire_sources(
     sources: Sources, own: tuple[gr.State, gr.Dropdown], gathered: Gathered,
-    buttons: list[gr.Button], wished: gr.Textbox,
+    buttons: list[gr.Button], wished: list[gr.components.Component],
 ) -> None:  # fmt: skip
     """What adds pictures and takes them away."""
     model, known_ = own[1], [*own]
     named = [*known_, gathered.name]
-    model.input(train_events.choose_model, known_, [*gathered.all, wished], **PROMPT)
+    model.input(train_events.choose_model, known_, [*gathered.all, *wished], **PROMPT)
     added = sources.draw.click(
         train_events.add_drawing, [*named, sources.pad], [*gathered.all, sources.pad], **PROMPT
     )
