@@ -26,7 +26,8 @@ Out = Annotated[Path | None, typer.Option(help="Default: checkpoints/<name>/")]
 Data = Annotated[
     str, typer.Option(help="Folders of pictures by class, .zip, .npz, parquet, or a Hub id.")
 ]
-Steps = Annotated[int, typer.Option(help=f"0: the usual ones, {tuning.STEPS}.")]
+USUAL = ", ".join(f"{steps} of {method}" for method, steps in tuning.STEPS.items())
+Steps = Annotated[int, typer.Option(help=f"0: the usual ones, {USUAL}.")]
 Frozen = Annotated[str, typer.Option(help=f"What stays: {', '.join(tuning.FROZEN)}.")]
 
 

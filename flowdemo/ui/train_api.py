@@ -53,8 +53,9 @@ def finetune(
     """Fine-tunes a checkpoint on uploaded pictures of `class_name`, on zip files of folders of
     classes, or on `data`, a data set by name or OWNER/NAME of the Hub.
 
-    Returns the checkpoint as a zip file, and numbers: the name that `/generate` takes, classes,
-    the share of old classes' samples that are right before and after, steps, seconds, images seen.
+    0 `steps` are what the checkpoint's method usually takes. Returns the checkpoint as a zip file, and
+    numbers: the name that `/generate` takes, classes, the share of old classes' samples that are right
+    before and after, steps, the one that was kept as the best, seconds, images seen.
     Until then only a `status` in words; a job that is cancelled ends the training.
     """
     with spoken():
