@@ -27,6 +27,7 @@ from flowdemo.training.bundled import read_recipe
 from flowdemo.training.crew import Crew
 from flowdemo.training.draws import draw
 from flowdemo.training.estimate import stand_in
+from flowdemo.training.perceptual import perceptual_of
 from flowdemo.training.precision import faster
 from flowdemo.training.run import finished, machine, prepare
 from flowdemo.training.sets import dataset_of
@@ -53,7 +54,7 @@ def ways(recipe: Recipe) -> dict[str, Way]:
     found = {
         "float32": Way(("precision=float32",)),
         "bfloat16": Way((half,)),
-        "bfloat16, compiled": Way((half, "compile=true", "net.dropout=0")),
+        "bfloat16, compiled, no dropout": Way((half, "compile=true", "net.dropout=0")),
     }
     if recipe.net.kind == "dit":
         found["bfloat16, plain attention"] = Way((half,), plain_attention)
@@ -86,8 +87,10 @@ def stepper(recipe: Recipe) -> tuple[Callable[[], None], Model]:
     state, info = prepare(recipe, None, DEVICE), dataset_of(recipe)
     net = faster(state.net) if recipe.compile else state.net
     empty, coupling = len(info.classes), stand_in(info)
-    velocity = teacher_of(recipe).velocity if recipe.teacher else None
-    loss = METHODS[recipe.method].loss(recipe, state.times, velocity, None, empty)
+    taught = recipe.method == "meanflow" and recipe.teacher
+    velocity = teacher_of(recipe).velocity if taught else None
+    perceptual = perceptual_of(recipe, info, DEVICE)
+    loss = METHODS[recipe.method].loss(recipe, state.times, velocity, perceptual, empty)
 
     def step() -> None:
         batch = draw(recipe, coupling, empty, state.generator)

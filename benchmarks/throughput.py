@@ -118,4 +118,5 @@ def main(rounds: int = 5, steps: int = 20, *changes: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:3]), *sys.argv[3:])
+    numbers = [int(argument) for argument in sys.argv[1:] if "=" not in argument]
+    main(*(numbers or (5, 20)), *(argument for argument in sys.argv[1:] if "=" in argument))

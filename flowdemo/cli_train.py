@@ -169,7 +169,7 @@ def pictures_for(origin: Model, data: str) -> Pictures:
 
 def result(tuned: tuning.Tuned, target: Path) -> str:
     """What came of it, in one line."""
-    line = f"{tuned.model.name} -> {target}, the best: step {tuned.step}"
+    line = f"{tuned.model.name} -> {target}, as after step {tuned.step}, its best"
     line += f" ({tuned.note})" if tuned.note else ""
     if tuned.before is None:
         return f"{line}; no classifier here knows the old classes"

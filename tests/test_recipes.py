@@ -4,10 +4,12 @@ import pytest
 from pydantic import ValidationError
 
 from flowdemo.derivatives import DERIVATIVES
+from flowdemo.nets import build_net
 from flowdemo.options import SPLIT
 from flowdemo.recipe import Recipe
 from flowdemo.resampling import RESAMPLERS
 from flowdemo.times import ENDS, INTERVALS, TIMES
+from flowdemo.training.bundled import read_recipe
 
 MLP, LONG = {"kind": "mlp"}, {"kind": "mlp", "end_time": True}
 FLOW = {"name": "x", "method": "flow-matching", "data": "moons", "steps": 1, "net": MLP}
@@ -179,3 +181,9 @@ def test_a_recipe_goes_through_json_unchanged():
     for base in (FLOW | MIDDLE | {"logit_mean": 1.0}, REFLOW | {"times": 4}, MEAN):
         plan = Recipe(**base)
         assert Recipe.model_validate_json(plan.model_dump_json()) == plan
+
+
+@pytest.mark.parametrize("method", ["flow-matching", "reflow", "meanflow"])
+def test_the_networks_of_colour_are_small(method):
+    net = build_net(read_recipe(f"cifar10-{method}").net, (3, 32, 32), 10)
+    assert 3e6 < sum(weight.numel() for weight in net.parameters()) <= 4e6

@@ -41,10 +41,17 @@ def test_a_shipped_checkpoint_is_small_whole_and_made_by_its_recipe(name):
 def test_a_measured_number_is_measured_again(name, monkeypatch):
     """Of digits the first row of the card, about it on few samples; of points the best row, exactly.
 
-    Points that lie where they should are assigned to real ones ten times as quickly.
+    Points that lie where they should are assigned to real ones ten times as quickly: only of the moons
+    those of the first row, one evaluation, are measured, too.
     """
     model = load_folder(SHIPPED / name)
-    row = min(model.config.results["rows"], key=lambda row: row.get("wasserstein_2", 0))
+    first, *_ = rows = model.config.results["rows"]
+    best = min(rows, key=lambda row: row.get("wasserstein_2", 0))
+    for row in (best, first) if model.config.data == "moons" and first != best else (best,):
+        measured_again(model, row, monkeypatch)
+
+
+def measured_again(model, row, monkeypatch):
     cell = (row["nfe"],), (row["guidance"],)
     if model.config.data == "mnist":
         monkeypatch.setattr(report, "test_labels", lambda data: torch.arange(500) % 10)

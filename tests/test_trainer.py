@@ -205,6 +205,24 @@ def test_a_loss_without_a_finite_value_is_left_out_where_its_gradient_hides_it(t
         assert torch.isfinite(state.times.errors).all() and state.times.counts.sum() == 80
 
 
+def test_a_loss_that_no_smaller_scale_would_mend_ends_a_run_in_float16():
+    plan = recipe(steps=6, precision="float16")
+    state = prepare(plan, None, CPU)
+    for _ in range(2):
+        trainer.backward(plan, state, state.net, *scaled(plan, state))
+        trainer.update(state, plan, Crew(), sound=False)
+    trainer.backward(plan, state, state.net, *scaled(plan, state))
+    assert state.scaler.get_scale() > 1
+    with pytest.raises(Diverged):
+        trainer.update(state, plan, Crew(), sound=False)
+
+
+def scaled(plan, state):
+    """A batch with its loss, and who works on it."""
+    loss = METHODS["flow-matching"].loss(plan, state.times, empty=2)
+    return loss.timed(moons(10), generator(0)), loss, Crew()
+
+
 def walk(factors, **changes):
     plan = recipe(steps=len(factors), **changes)
     state = prepare(plan, None, CPU)

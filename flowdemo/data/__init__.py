@@ -53,7 +53,8 @@ CIFAR10 = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
 COPIES = (
-    "The classifier learnt from JPEG copies (quality 75), and the test set is one of such copies."
+    "FlowDemo's numbers of CIFAR-10 are of JPEG copies (quality 75), those of the test set too; by "
+    "the originals they would be others."
 )
 # In the order of their WordNet ids, as everybody numbers them.
 IMAGENET = tuple((Path(__file__).parent / "imagenet_classes.txt").read_text().splitlines())

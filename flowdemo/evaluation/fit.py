@@ -4,13 +4,13 @@
 
 leaves in `flowdemo/pretrained/evaluation/mnist/` the classifier, the mean and covariance of its
 features on the test set, the plane of the first two principal components with projected test images,
-features and components of some training images (`nearest.py`), and `report.json` with its accuracy
-and the floor of the Frechet distance.
+features and components of some training images (`nearest.py`) where the plan asks for them, and
+`report.json` with its accuracy and the floor of the Frechet distance.
 """
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -60,11 +60,11 @@ def fit(data: str, plan: Plan | None = None) -> Iterator[Progress]:
         return Batch(x, x, labels[rows])
 
     yield from optimise(schedule, state, draw, CrossEntropy())
-    normalise_batches(state.ema, [draw(state.generator).x_1 for _ in range(STATISTICS)])
+    normalise_batches(state.ema, (draw(state.generator).x_1 for _ in range(STATISTICS)))
     write(data, rounded(settled(state.ema.cpu())), FOLDER / data, plan.gallery)
 
 
-def normalise_batches(net: nn.Module, batches: list[Tensor]) -> None:
+def normalise_batches(net: nn.Module, batches: Iterable[Tensor]) -> None:
     """Measures what batch normalisation subtracts and divides by anew: the moving average of the
     weights has no such numbers of its own."""
     update_bn(batches, net, next(net.parameters()).device)
@@ -126,6 +126,7 @@ PLANS = {
     "cifar10": Plan(
         Schedule(steps=3500, batch_size=256, learning_rate=3e-3, ema=0.998, weight_decay=0.1),
         crop_and_flip,
+        # What a CPU makes in an hour: 87.7 % on the test set. A GPU has time for many more steps.
         gallery=False,  # 64 components keep little of a photograph, and take 1.4 MB
     ),
 }

@@ -142,7 +142,7 @@ def optimise(
     """Goes on to `schedule.steps`, yielding after every step.
 
     Batches and times are drawn on the CPU from the state's generator. `Diverged` after three steps
-    in a row without a finite gradient.
+    in a row without a finite loss, error or gradient.
     """
     crew = crew or Crew()
     net = faster(state.net) if schedule.compile else state.net
@@ -206,7 +206,8 @@ def update(state: State, schedule: Schedule, crew: Crew, sound: bool = True) -> 
     if finite:
         state.scaler.step(state.optimizer)
         average(state.ema, state.net, ema_decay(state.step, schedule.ema))
-    searching = state.scaler.is_enabled() and state.scaler.get_scale() > 1  # for its scale
+    overflown = not math.isfinite(gradient)  # which a smaller scale may mend; a loss it cannot
+    searching = overflown and state.scaler.is_enabled() and state.scaler.get_scale() > 1
     state.scaler.update()
     state.step += 1
     state.skipped += not finite

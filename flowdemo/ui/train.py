@@ -107,8 +107,8 @@ def start_of(name: str) -> Model:
 def run(wish: Wish, model: str, basket: Basket, wanted: Wanted = lambda: True) -> Iterator[View]:
     """A run, shown while it goes on; its last view names the checkpoint that was saved.
 
-    `Stopped` if it was not wanted any more before anything was learnt; afterwards it is saved as it
-    is, also where nobody looks any more. ValueError says what cannot be trained.
+    `Stopped` if it was not wanted any more before anything was learnt; afterwards the best is
+    saved, and where nobody looks any more the newest. ValueError says what cannot be trained.
     """
     wish = allowed(wish)
     if not wanted():

@@ -6,8 +6,8 @@ TRAIN_TAB = both("tab-train", "Train", "训练")
 TRAIN = both(
     "train-tab",
     "Teach a checkpoint your own pictures: draw ten of a symbol, or bring files. A class of a new name is added; "
-    "the old ones stay. A minute or a minute and a half on two cores.",
-    "让检查点学习你自己的图片:把一个符号画十次,或上传文件。新名字会成为新类别,旧类别保留。双核上约一分钟到一分半。",
+    "the old ones stay. About a minute on two cores.",
+    "让检查点学习你自己的图片:把一个符号画十次,或上传文件。新名字会成为新类别,旧类别保留。双核上约一分钟。",
 )
 REFUSED = both(
     "train-refused",
