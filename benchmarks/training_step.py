@@ -14,9 +14,8 @@ import torch
 from flowdemo.couplings import independent
 from flowdemo.methods import Loss
 from flowdemo.methods.flow_matching import FlowMatching
-from flowdemo.methods.meanflow import MeanFlow
+from flowdemo.methods.meanflow import MeanFlow, MeanFlowOptions
 from flowdemo.model import Model
-from flowdemo.options import MeanFlowOptions
 from flowdemo.paths import linear
 from flowdemo.recipe import Recipe
 from flowdemo.times import uniform

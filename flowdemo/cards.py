@@ -8,6 +8,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from flowdemo.config import ModelConfig
 from flowdemo.data import DATASETS, title_of
 from flowdemo.methods import METHODS
+from flowdemo.methods.flow_matching import FLOW_MATCHING
 from flowdemo.recipe import Recipe
 
 FLOORS = {"floor_frechet_distance", "floor_accuracy", "floor_images", "test_accuracy"}
@@ -39,7 +40,7 @@ def card(config: ModelConfig, repo: str | None = None) -> str:
 def front_matter(config: ModelConfig) -> str:
     """Licence, library, tags, data set and measured numbers as YAML."""
     info = DATASETS.get(config.data)
-    tags = [TAG, "flow-matching", config.method, config.data, "safetensors"]
+    tags = [TAG, FLOW_MATCHING.name, config.method, config.data, "safetensors"]
     metadata = ModelCardData(
         license=config.license,
         library_name=TAG,

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import from_json
 
-from flowdemo.options import MAX_EPS, MAX_STEPS, Name, PathName, TimeSteps, Weight
+from flowdemo.methods import METHODS
+from flowdemo.options import MAX_EPS, Defaults, Name, PathName, TimeSteps, Weight
 from flowdemo.recipe import MethodName, Recipe
-from flowdemo.recipe_checks import check_guidance
+from flowdemo.recipe_checks import GUIDANCE, refuse
 from flowdemo.sizes import NetConfig, Share, Strict, check_net
 
 SCHEMA, MAX_SIDE = 2, 256
@@ -18,14 +19,6 @@ MACHINE = r"^[\w .,()@/+-]*$"
 # A name or OWNER/NAME, of which a commit may be named.
 Source = Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)?(@[\w.-]+)?$", max_length=200)]
 HEX_40, HEX_64 = r"^[0-9a-f]{40}$", r"^[0-9a-f]{64}$"
-
-
-class Defaults(Strict):
-    """What a person gets who chooses nothing."""
-
-    solver: str
-    steps: int = Field(ge=1, le=MAX_STEPS)
-    guidance: Weight = 1.0
 
 
 class Measured(Strict):
@@ -157,13 +150,14 @@ class ModelConfig(Strict):
             raise ValueError("'crop' must leave something of an image")
         if self.decoder and (len(self.shape) < 3 or self.shape[0] != 4 or self.crop):
             raise ValueError("a 'decoder' takes latents of shape [4, height, width]")
-        if self.method == "meanflow" and not self.net.end_time:
-            raise ValueError("a meanflow network has 'end_time'")
-        if self.method != "reflow" and self.trained_times is not None:
+        method = METHODS.get(self.method)  # None for the exact velocity, which nobody trains
+        if method and not method.is_flow and not self.net.end_time:
+            raise ValueError(f"a {self.method} network has 'end_time'")
+        if method and not method.needs_flow and self.trained_times is not None:
             raise ValueError("'trained_times' are those of reflow")
         if self.fixed_steps not in (None, self.defaults.steps):
             raise ValueError("the default steps must be those that were trained")
-        check_guidance(self)
+        refuse(self, GUIDANCE)
         if not self.guidance[0] <= self.defaults.guidance <= self.guidance[1]:
             raise ValueError("the default weight must lie in the range of 'guidance'")
         return self

@@ -9,7 +9,6 @@ from torch import Tensor
 from flowdemo.derivatives import AverageVelocity, forward_mode
 from flowdemo.paths import expand_like
 
-Velocity = Callable[[Tensor, Tensor], Tensor]  # v(x, t)
 REDUCTIONS = {"mean": torch.mean, "sum": torch.sum}
 
 
@@ -30,7 +29,7 @@ def squared_error(d: Tensor, reduction: str = "mean") -> Tensor:
     return REDUCTIONS[reduction](d.float().square().flatten(1), 1)
 
 
-def adaptive(error: Tensor, power: float, c: float) -> Tensor:
+def adaptive(error: Tensor, power: float, c: float = 1e-3) -> Tensor:
     """sg(1 / (|d|^2 + c)^p) |d|^2 of each sample (arXiv:2505.13447, eq. 22): (batch,) -> (batch,).
 
     power = 0 is the plain squared error. With the mean over a sample's elements as |d|^2, c means the

@@ -9,13 +9,9 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-# One colour a method, everywhere (Okabe and Ito's palette).
-METHOD_COLOURS = {
-    "flow-matching": "#0072B2",
-    "reflow": "#E69F00",
-    "meanflow": "#009E73",
-    "exact": "#555555",
-}
+from flowdemo.methods import METHODS, colour_of
+
+METHOD_COLOURS = {name: colour_of(name) for name in (*METHODS, "exact")}
 GREY = "rgba(128,128,128,0.35)"
 TEXT = "#808080"  # readable on white and on near-black
 
@@ -161,7 +157,7 @@ def timing(timings: list[Timing]) -> go.Figure:
     for run in timings:
         figure.add_scatter(
             x=[run.nfe], y=[run.milliseconds], mode="markers", showlegend=False,
-            marker={"size": 10, "color": METHOD_COLOURS[run.method]},
+            marker={"size": 10, "color": colour_of(run.method)},
             hovertemplate=f"{run.label}<br>NFE %{{x}}, %{{y:.0f}} ms<extra></extra>",
         )  # fmt: skip
     figure.update_yaxes(type="log", dtick=1)
@@ -180,7 +176,7 @@ def add_curve(figure: go.Figure, curve: Curve, key: str, symbol: str) -> None:
     """One line a CFG weight through the measured points, whose numbers show on hover."""
     for w, dash in zip(sorted({row["guidance"] for row in curve.rows}), DASHES, strict=False):
         rows = [row for row in curve.rows if row["guidance"] == w and key in row]
-        colour = METHOD_COLOURS[curve.method]
+        colour = colour_of(curve.method)
         figure.add_scatter(
             x=[row["nfe"] for row in rows], y=[row[key] for row in rows],
             mode="lines+markers", name=f"{curve.model}, w = {w:g}",

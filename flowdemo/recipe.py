@@ -1,15 +1,16 @@
-"""Recipes, validated when they enter."""
+"""Recipes: types and ranges of their fields. `recipe_checks.py` says what excludes what."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from flowdemo.methods import METHODS
+from flowdemo.methods.meanflow import MeanFlowOptions
+from flowdemo.methods.reflow import Pairs
 from flowdemo.options import (
     MAX_EPS,
     CouplingName,
-    MeanFlowOptions,
     Name,
-    Pairs,
     PathName,
     ReductionName,
     Schedule,
@@ -17,23 +18,21 @@ from flowdemo.options import (
     TimesName,
     TimeSteps,
     Weight,
+    one_of,
 )
-from flowdemo.recipe_checks import (
-    check_empty_label,
-    check_guidance,
-    check_heard,
-    check_meanflow,
-    check_reflow,
-    check_times,
-)
+from flowdemo.recipe_checks import check_recipe
 from flowdemo.sizes import NetConfig, Share
 from flowdemo.times import ENDS
 
-MethodName = Literal["flow-matching", "reflow", "meanflow"]
+MethodName = Annotated[str, one_of(METHODS)]
 
 
 class Recipe(Schedule):
-    """How a checkpoint is trained."""
+    """How a checkpoint is trained.
+
+    `power` is that of the adaptive weight; 0 is the squared error. `source` says where one's own
+    pictures are, and `shape` their size. `pairs` and `meanflow` are options of single methods.
+    """
 
     name: Name
     method: MethodName
@@ -50,8 +49,8 @@ class Recipe(Schedule):
     loss: Literal["l2", "lpips", "lpips+l2"] = "l2"
     features: Literal["classifier", "lpips"] = "classifier"
     reduction: ReductionName = "mean"
-    power: float = Field(0.0, ge=0, le=2)  # of the adaptive weight; 0 is the squared error
-    source: str | None = Field(None, max_length=500)  # of one's own pictures, of that `shape`
+    power: float = Field(0.0, ge=0, le=2)
+    source: str | None = Field(None, max_length=500)
     shape: tuple[Literal[1, 3], Side, Side] | None = None
     flip: bool = False
     normalise: Literal["data", "min-max", "mean-std"] = "data"
@@ -70,20 +69,5 @@ class Recipe(Schedule):
 
     @model_validator(mode="after")
     def _complete(self) -> "Recipe":
-        check_reflow(self)
-        if (self.method == "meanflow") != (self.meanflow is not None):
-            raise ValueError("meanflow, and nothing else, needs 'meanflow' options")
-        if (self.method == "meanflow") != self.net.end_time:
-            raise ValueError("meanflow, and nothing else, needs a net with 'end_time'")
-        if self.method == "flow-matching" and (self.teacher or self.net.guidance):
-            raise ValueError("flow-matching has no teacher, and its net no input 'guidance'")
-        if (self.source is None) != (self.shape is None):
-            raise ValueError(
-                "'source' and 'shape' come together: where pictures are, and their size"
-            )
-        check_guidance(self)
-        check_meanflow(self)
-        check_times(self)
-        check_empty_label(self)
-        check_heard(self)
+        check_recipe(self)
         return self

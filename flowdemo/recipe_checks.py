@@ -1,103 +1,103 @@
-"""What the fields of a recipe, or of a checkpoint, exclude: ValueError says which and why."""
+"""What the fields of a recipe exclude. The type and range of a single field are checked by its type.
 
-from typing import Any
+Rules map the message of a ValueError to the condition that a recipe must not meet; "{method}" in a
+message is the name of the recipe's method. The rules of one method alone are in its module.
+"""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from flowdemo.methods import METHODS
+from flowdemo.methods.base import Rules
 from flowdemo.resampling import RESAMPLERS
 
+if TYPE_CHECKING:
+    from flowdemo.recipe import Recipe
 
-def check_reflow(recipe: Any) -> None:
-    """ValueError unless reflow, and nothing else, has pairs, a teacher and no other coupling."""
-    if (recipe.method == "reflow") != (recipe.pairs is not None):
-        raise ValueError("reflow, and nothing else, needs 'pairs'")
-    if recipe.method == "reflow" and recipe.teacher is None:
-        raise ValueError("reflow needs a 'teacher'")
-    if recipe.method == "reflow" and recipe.coupling != "independent":
-        raise ValueError("reflow's 'pairs' are its coupling")
+# A part that some methods need and no others have -> its name in words, and whether it is there.
+PARTS: dict[str, tuple[str, Callable[["Recipe"], bool]]] = {
+    "pairs": ("'pairs'", lambda r: r.pairs is not None),
+    "meanflow": ("'meanflow' options", lambda r: r.meanflow is not None),
+    "end_time": ("a net with 'end_time'", lambda r: r.net.end_time),
+}
 
+# The CFG weights of a recipe or of a checkpoint.
+GUIDANCE: Rules = {
+    "'guidance' must be [low, high]": lambda r: r.guidance[0] > r.guidance[1],
+    "a network with the weight as input takes weights of at least 1": lambda r: (
+        r.net.guidance and r.guidance[0] < 1
+    ),
+    "{method} is guided only by a net with the input 'guidance'": lambda r: (
+        r.method in METHODS
+        and METHODS[r.method].guidance_input
+        and not r.net.guidance
+        and is_guided(r)
+    ),
+}
 
-def check_empty_label(recipe: Any) -> None:
-    """ValueError if guidance is asked for, but without the rows that it needs."""
-    low, high = recipe.guidance
-    if not low <= 1 <= high:
-        raise ValueError(
-            "'guidance' must hold 1: the weight of rows without a label, and the one offered first"
-        )
-    fixed = recipe.meanflow is not None and recipe.meanflow.guides
-    if not recipe.label_dropout and ((low, high) != (1, 1) or recipe.net.guidance or fixed):
-        raise ValueError("guidance needs the empty label: take a 'label_dropout' over 0")
-
-
-def check_heard(recipe: Any) -> None:
-    """ValueError for settings that nothing would listen to."""
-    if recipe.flip and (recipe.method == "reflow" or recipe.net.kind == "mlp"):
-        raise ValueError("'flip' mirrors the pictures of a data set, not points or pairs")
-    if recipe.power and recipe.loss == "lpips":
-        raise ValueError("'power' weighs the squared error, which 'loss' \"lpips\" has not")
-    usual = type(recipe).model_fields["share_unguided"].default
-    if recipe.share_unguided != usual and not (recipe.net.guidance or recipe.pairs):
-        raise ValueError("'share_unguided' is of weights that are drawn: for pairs, or as an input")
-    if recipe.features != "classifier" and recipe.loss == "l2":
-        raise ValueError("'features' are those of a perceptual 'loss'")
-    if recipe.compile and getattr(recipe.net, "dropout", 0):
-        raise ValueError("'compile' would begin anew at every step's masks of 'net.dropout'")
-
-
-def check_meanflow(recipe: Any) -> None:
-    """ValueError for what MeanFlow cannot be combined with."""
-    options = recipe.meanflow
-    if options is None:
-        return
-    if recipe.share_start or recipe.power:
-        raise ValueError("meanflow takes 'meanflow.share_start' and 'meanflow.power'")
-    if recipe.trained_times is not None or recipe.eps:
-        raise ValueError("meanflow needs 'times' that fill [0, 1], and 'eps' 0")
-    if recipe.times in RESAMPLERS:
-        raise ValueError("these 'times' learn from errors at single times; meanflow's have two")
-    if options.intervals != "sorted" and recipe.times != "uniform":
-        raise ValueError("'times' are those of 'intervals' \"sorted\"; others have their own")
-    if recipe.loss != "l2":
-        raise ValueError("meanflow's 'loss' is \"l2\"")
-    check_fixed_guidance(recipe, options)
-
-
-def check_fixed_guidance(recipe: Any, options: Any) -> None:
-    """ValueError for what MeanFlow's fixed guidance cannot be combined with."""
-    if options.dropped == "guided" and recipe.teacher:
-        raise ValueError(
-            "'dropped' \"guided\" is for networks that guide themselves, without a teacher"
-        )
-    if options.guided_times != (0, 1) and not (options.guides or recipe.net.guidance):
-        raise ValueError("'guided_times' say nothing without 'omega', 'kappa' or the input weight")
-    if options.guides and recipe.net.guidance:
-        raise ValueError("a fixed 'omega' or 'kappa' and the weight as an input exclude each other")
-
-
-def check_times(recipe: Any) -> None:
-    """ValueError for times that exclude each other, or the method."""
-    if recipe.trained_times is not None and recipe.method != "reflow":
-        raise ValueError("'times' of single steps need the pairs of reflow")
-    if recipe.trained_times is not None and recipe.path != "linear":
-        raise ValueError("'times' of single steps, which are straight, need the 'linear' path")
-    alone = recipe.trained_times is not None or recipe.times in RESAMPLERS
-    if alone and recipe.share_start:
-        raise ValueError("these 'times' take no 'share_start'")
-    if recipe.times in RESAMPLERS and recipe.eps:
-        raise ValueError("these 'times' take no 'eps'")
-    if "lpips" in recipe.loss and (recipe.times != "t0" or recipe.eps or recipe.sigma_min):
-        raise ValueError(
-            "a perceptual loss looks at x_0 + v: it needs 'times' \"t0\", 'eps' and 'sigma_min' 0"
-        )
-    if recipe.times != "logit-normal" and (recipe.logit_mean, recipe.logit_std) != (0, 1):
-        raise ValueError("'logit_mean' and 'logit_std' are those of 'times' \"logit-normal\"")
+RULES: Rules = GUIDANCE | {
+    "'source' and 'shape' come together: where pictures are, and their size": lambda r: (
+        (r.source is None) != (r.shape is None)
+    ),
+    "'times' of single steps need the pairs of reflow": lambda r: (
+        r.trained_times is not None and r.pairs is None
+    ),
+    "'times' of single steps, which are straight, need the 'linear' path": lambda r: (
+        r.trained_times is not None and r.path != "linear"
+    ),
+    "these 'times' take no 'share_start'": lambda r: (
+        r.share_start and (r.trained_times is not None or r.times in RESAMPLERS)
+    ),
+    "these 'times' take no 'eps'": lambda r: r.eps and r.times in RESAMPLERS,
+    "a perceptual loss looks at x_0 + v: it needs 'times' \"t0\", 'eps' and 'sigma_min' 0": lambda r: (
+        "lpips" in r.loss and (r.times != "t0" or r.eps or r.sigma_min)
+    ),
+    "'logit_mean' and 'logit_std' are those of 'times' \"logit-normal\"": lambda r: (
+        r.times != "logit-normal" and (r.logit_mean, r.logit_std) != (0, 1)
+    ),
+    "'guidance' must hold 1: the weight of rows without a label, and the one offered first": lambda r: (
+        not r.guidance[0] <= 1 <= r.guidance[1]
+    ),
+    "guidance needs the empty label: take a 'label_dropout' over 0": lambda r: (
+        not r.label_dropout
+        and (is_guided(r) or r.net.guidance or (r.meanflow and r.meanflow.guides))
+    ),
+    "'flip' mirrors the pictures of a data set, not points or pairs": lambda r: (
+        r.flip and (r.pairs or r.net.kind == "mlp")
+    ),
+    "'power' weighs the squared error, which 'loss' \"lpips\" has not": lambda r: (
+        r.power and r.loss == "lpips"
+    ),
+    "'share_unguided' is of weights that are drawn: for pairs, or as an input": lambda r: (
+        r.share_unguided != type(r).model_fields["share_unguided"].default
+        and not (r.net.guidance or r.pairs)
+    ),
+    "'features' are those of a perceptual 'loss'": lambda r: (
+        r.features != "classifier" and r.loss == "l2"
+    ),
+    "'compile' would begin anew at every step's masks of 'net.dropout'": lambda r: (
+        r.compile and getattr(r.net, "dropout", 0)
+    ),
+}
 
 
-def check_guidance(config: Any) -> None:
-    """ValueError unless the range of CFG weights is one that the network can answer."""
-    low, high = config.guidance
-    if low > high:
-        raise ValueError("'guidance' must be [low, high]")
-    if config.net.guidance and low < 1:
-        raise ValueError("a network with the weight as input takes weights of at least 1")
-    given = config.method in ("reflow", "meanflow")  # others guide by two evaluations
-    if given and not config.net.guidance and (low, high) != (1, 1):
-        raise ValueError(f"{config.method} is guided only by a net with the input 'guidance'")
+def is_guided(config: Any) -> bool:
+    """Whether a recipe or checkpoint has other CFG weights than 1."""
+    return config.guidance != (1, 1)
+
+
+def check_recipe(recipe: "Recipe") -> None:
+    """ValueError of the first rule that the recipe breaks."""
+    method = METHODS[recipe.method]
+    for part, (words, is_there) in PARTS.items():
+        if is_there(recipe) != (part in method.needs):
+            needing = ", ".join(name for name, each in METHODS.items() if part in each.needs)
+            raise ValueError(f"{needing}, and nothing else, needs {words}")
+    refuse(recipe, method.rules | RULES)
+
+
+def refuse(config: Any, rules: Rules) -> None:
+    """ValueError of the first of these rules that a recipe or checkpoint breaks."""
+    for message, breaks in rules.items():
+        if breaks(config):
+            raise ValueError(message.format(method=config.method))

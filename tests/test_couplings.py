@@ -11,7 +11,7 @@ from flowdemo.couplings import COUPLINGS, Batch, independent, optimal_transport
 from flowdemo.losses import adaptive, squared_error
 from flowdemo.methods import METHODS
 from flowdemo.methods.flow_matching import FlowMatching
-from flowdemo.options import MeanFlowOptions
+from flowdemo.methods.meanflow import MeanFlowOptions
 from flowdemo.paths import cosine
 from flowdemo.recipe import Recipe
 from flowdemo.times import uniform

@@ -7,9 +7,8 @@ from torch import nn
 from flowdemo import derivatives
 from flowdemo.couplings import Batch
 from flowdemo.derivatives import DERIVATIVES, eager, split_average
-from flowdemo.methods.meanflow import MeanFlow
+from flowdemo.methods.meanflow import SPLIT, MeanFlow, MeanFlowOptions
 from flowdemo.nets import build_net
-from flowdemo.options import SPLIT, MeanFlowOptions
 from flowdemo.paths import PATHS, cosine
 from flowdemo.sizes import DiTConfig, MLPConfig, UNetConfig
 from flowdemo.times import INTERVALS, uniform

@@ -12,6 +12,7 @@ from flowdemo.checkpoints import load_folder, save
 from flowdemo.cli import main
 from flowdemo.data.classes import class_name
 from flowdemo.exports import image_grid
+from flowdemo.methods import METHODS
 from flowdemo.nets import build_net
 from flowdemo.sampling import parse_label, sample
 from flowdemo.training import finetune as tuning
@@ -21,7 +22,7 @@ from flowdemo.training.rehearsal import Lesson, each
 from flowdemo.training.trainer import Progress
 from tests.conftest import make_model
 
-METHODS = ("flow-matching", "meanflow")
+TUNED = [name for name, each in METHODS.items() if each.tuning]
 
 
 def model(method="meanflow"):
@@ -37,7 +38,7 @@ def tuned(origin, labels=("star",) * 6, **wish) -> Tuned:
     return last
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", TUNED)
 def test_a_new_class_gets_a_row_of_its_own_and_the_old_rows_stay_bit_for_bit(method):
     origin = model(method)
     made = tuned(origin).model
@@ -74,19 +75,23 @@ def test_what_is_frozen_stays():
     assert any("conv" in key for key in changed["nothing"])
 
 
+def loss_for(config):
+    return METHODS[config.method].tuning.loss(config)
+
+
 def test_pictures_may_be_bytes_or_lie_between_0_and_1():
     """Bytes take a quarter of the memory; what is learnt is the same."""
     origin, byte = model(), (255 * pictures()).round().byte()
     x_old, labels_old = torch.randn(20, 1, 28, 28), torch.arange(20) % 10
     drawn = [
-        Lesson(origin, tuning.loss_of(origin.config), each, torch.full((6,), 10), x_old, labels_old,
+        Lesson(origin, loss_for(origin.config), each, torch.full((6,), 10), x_old, labels_old,
                11, 16).draw(torch.Generator().manual_seed(0)).x_1
         for each in (byte, byte.float() / 255)
     ]  # fmt: skip
     assert torch.equal(*drawn) and -1.01 < drawn[0][:8].min() < drawn[0][:8].max() < 1.01
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", TUNED)
 def test_the_old_half_of_a_batch_asks_for_the_answers_of_the_start(method):
     """At the start the network is the old one: that half has no error, the new half has."""
     origin = model(method)
@@ -94,7 +99,14 @@ def test_the_old_half_of_a_batch_asks_for_the_answers_of_the_start(method):
     net = tuning.grown(origin, config)
     x_old, labels_old = torch.randn(20, 1, 28, 28), torch.arange(20) % 10
     lesson = Lesson(
-        origin, tuning.loss_of(config), pictures(), torch.full((6,), 10), x_old, labels_old, 11, 16
+        origin,
+        loss_for(config),
+        pictures(),
+        torch.full((6,), 10),
+        x_old,
+        labels_old,
+        11,
+        16,
     )
     g = torch.Generator().manual_seed(0)
     batch = lesson.timed(lesson.draw(g), g)
@@ -149,7 +161,7 @@ def test_a_wish_that_cannot_be_is_refused(changes, message):
 
 
 def test_without_steps_a_method_takes_its_usual_ones():
-    wanted = {name: tuning.completed(Wish("mine"), model(name).config).steps for name in METHODS}
+    wanted = {name: tuning.completed(Wish("mine"), model(name).config).steps for name in TUNED}
     assert wanted == tuning.STEPS == {"flow-matching": 200, "meanflow": 120}
     for method, usual in tuning.STEPS.items():
         events = finetune(Wish("mine"), model(method), pictures(), ["star"] * 6)

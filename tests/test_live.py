@@ -25,8 +25,11 @@ NEVER = 1e9  # seconds between snapshots: only the last one
 
 
 def records(wish, teacher=None, every=NEVER, source=TWO):
-    """All that a run yields."""
+    """All that a run yields, with a quarter of the usual pairs."""
     recipe = live_recipe(wish, "lab-test", teacher)
+    if recipe.pairs:
+        few = recipe.pairs.model_copy(update={"count": 2000})
+        recipe = recipe.model_copy(update={"pairs": few})
     return list(train_live(recipe, source.coupling(), teacher, every))
 
 
@@ -37,11 +40,6 @@ def model_of(wish, teacher=None, source=TWO):
 @pytest.fixture(scope="module")
 def flow():
     return model_of(Wish(DATA, steps=300))
-
-
-@pytest.fixture
-def few_pairs(monkeypatch):
-    monkeypatch.setattr(live, "PAIRS", 2000)
 
 
 def weights(model):
@@ -171,7 +169,7 @@ def test_optimal_transport_makes_the_flow_of_a_class_straight(flow):
     assert bend(model_of(Wish(DATA, coupling="ot", steps=300))) < 0.1 * bend(flow)
 
 
-def test_reflow_straightens_so_that_one_step_is_enough(flow, few_pairs):
+def test_reflow_straightens_so_that_one_step_is_enough(flow):
     run = records(Wish(DATA, "reflow", steps=150), flow)
     made = [(x.made, x.wanted) for x in run if isinstance(x, PairsProgress)]
     assert made == [(500, 2000), (1000, 2000), (1500, 2000), (2000, 2000)]
@@ -185,7 +183,7 @@ def test_reflow_straightens_so_that_one_step_is_enough(flow, few_pairs):
     assert straight.config.training["chain"].keys() == {"lab-test"}
 
 
-def test_every_pair_is_another_and_ends_where_the_teacher_takes_it(flow, few_pairs, monkeypatch):
+def test_every_pair_is_another_and_ends_where_the_teacher_takes_it(flow, monkeypatch):
     kept = []
     monkeypatch.setattr(live, "reflow_pairs", lambda pairs: kept.append(pairs) or TWO.coupling())
     records(Wish(DATA, "reflow", steps=1), flow)
@@ -196,7 +194,7 @@ def test_every_pair_is_another_and_ends_where_the_teacher_takes_it(flow, few_pai
     assert rows.any() and (pairs.x_1[rows] - again).norm(dim=1).median() < 0.05
 
 
-def test_reflow_of_a_reflow_starts_where_that_one_stopped(flow, few_pairs):
+def test_reflow_of_a_reflow_starts_where_that_one_stopped(flow):
     first = model_of(Wish(DATA, "reflow", steps=20), flow)
     second = model_of(Wish(DATA, "reflow", steps=1), first)
     assert second.config.net.guidance
@@ -222,7 +220,7 @@ def test_meanflow_from_a_teacher_samples_in_one_step(flow):
 
 
 @pytest.mark.parametrize("method", ["reflow", "meanflow"])
-def test_own_points_have_one_class_and_no_guidance(method, few_pairs):
+def test_own_points_have_one_class_and_no_guidance(method):
     g = torch.Generator().manual_seed(0)
     mine = Source(OWN, torch.randn(50, 2, generator=g))
     start = model_of(Wish(OWN, steps=3), source=mine)

@@ -10,8 +10,7 @@ from flowdemo.ideal import data_velocity
 from flowdemo.losses import adaptive, average_velocity_target, squared_error
 from flowdemo.methods import METHODS
 from flowdemo.methods.flow_matching import FlowMatching
-from flowdemo.methods.meanflow import MeanFlow
-from flowdemo.options import MeanFlowOptions
+from flowdemo.methods.meanflow import MeanFlow, MeanFlowOptions
 from flowdemo.paths import PATHS, cosine, linear
 from flowdemo.recipe import Recipe
 from flowdemo.solvers import SOLVERS

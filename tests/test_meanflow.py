@@ -8,10 +8,9 @@ from torch import nn
 
 from flowdemo.couplings import Batch, drop_labels, independent
 from flowdemo.derivatives import DERIVATIVES
-from flowdemo.methods.meanflow import MeanFlow
+from flowdemo.methods.meanflow import MeanFlow, MeanFlowOptions
 from flowdemo.nets import build_net
 from flowdemo.nets.dropout import begin_step
-from flowdemo.options import MeanFlowOptions
 from flowdemo.paths import cosine, linear
 from flowdemo.sizes import DiTConfig, UNetConfig
 from flowdemo.times import uniform

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from flowdemo.couplings import Batch
-from flowdemo.methods.meanflow import MeanFlow
-from flowdemo.options import MeanFlowOptions
+from flowdemo.methods.meanflow import MeanFlow, MeanFlowOptions
 from flowdemo.paths import linear
 from flowdemo.times import uniform
 from flowdemo.training.precision import autocast

@@ -4,8 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from flowdemo.derivatives import DERIVATIVES
+from flowdemo.methods.meanflow import SPLIT
 from flowdemo.nets import build_net
-from flowdemo.options import SPLIT
 from flowdemo.recipe import Recipe
 from flowdemo.resampling import RESAMPLERS
 from flowdemo.times import ENDS, INTERVALS, TIMES

@@ -10,10 +10,10 @@ from flowdemo.checkpoints import load, save
 from flowdemo.cli_train import draw_samples
 from flowdemo.evaluation.report import evaluate
 from flowdemo.inversion import invert
+from flowdemo.methods.reflow import Pairs
 from flowdemo.model import Model
 from flowdemo.nets import build_net
 from flowdemo.noise import noise
-from flowdemo.options import Pairs
 from flowdemo.recipe import Recipe
 from flowdemo.sampling import sample
 from flowdemo.training.draws import time_sampler

@@ -1,50 +1,43 @@
-"""How a network is trained (`loss`) and walked (the solvers it offers)."""
+"""The methods, one module each. A new one is its own module and one entry of `METHODS`."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from torch import Generator, nn
+from flowdemo.methods.base import AVERAGE, InLab, Loss, Method, Perceptual, Tuning
+from flowdemo.methods.flow_matching import FLOW_MATCHING
+from flowdemo.methods.meanflow import MEANFLOW
+from flowdemo.methods.reflow import REFLOW
 
-from flowdemo.couplings import Batch
-from flowdemo.guidance import LabelledVelocity
-from flowdemo.losses import Terms
-from flowdemo.methods import flow_matching, meanflow
-from flowdemo.solvers import SOLVERS
+__all__ = [
+    "AVERAGE",
+    "METHODS",
+    "InLab",
+    "Loss",
+    "Method",
+    "Perceptual",
+    "Tuning",
+    "colour_of",
+    "solvers_of",
+]
 
-AVERAGE = "average"  # the solver name of a MeanFlow network's own step
-
-__all__ = ["AVERAGE", "METHODS", "LabelledVelocity", "Loss", "Method", "solvers_of"]
-
-
-class Loss(Protocol):
-    """What a method minimises: `timed` draws the times of a batch, the call gives its terms."""
-
-    def timed(self, batch: Batch, generator: Generator) -> Batch: ...
-
-    def __call__(self, net: nn.Module, batch: Batch) -> Terms: ...
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        FLOW_MATCHING,
+        REFLOW,
+        MEANFLOW,
+    )
+}
+COLOUR_OF_EXACT = "#555555"
 
 
-@dataclass(frozen=True)
-class Method:
-    """A method's title, the loss that a recipe asks for, and the solvers of its checkpoints."""
-
-    title: str
-    loss: Callable[..., Loss]  # (recipe, times, teacher, perceptual, empty)
-    solvers: tuple[str, ...]
+def colour_of(method: str) -> str:
+    """The colour of a method in every figure; grey for "exact", the exact velocity, and for others."""
+    return METHODS[method].colour if method in METHODS else COLOUR_OF_EXACT
 
 
 def solvers_of(config: Any) -> tuple[str, ...]:
     """The solvers that a checkpoint of this description offers.
 
-    One that knows its velocity at single times alone takes the Euler steps that begin there.
+    A network that was trained at single times alone makes the Euler steps that begin there.
     """
     return METHODS[config.method].solvers if config.trained_times is None else ("euler",)
-
-
-METHODS = {
-    "flow-matching": Method("Flow matching", flow_matching.loss_of, tuple(SOLVERS)),
-    # Reflow is flow matching on a coupling that another flow made.
-    "reflow": Method("Reflow", flow_matching.loss_of, tuple(SOLVERS)),
-    "meanflow": Method("MeanFlow", meanflow.loss_of, (AVERAGE, *SOLVERS)),
-}

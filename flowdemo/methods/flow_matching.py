@@ -1,28 +1,29 @@
-"""Flow matching (arXiv:2210.02747); on reflow pairs it is rectified flow (arXiv:2209.03003)."""
+"""Flow matching (arXiv:2210.02747): a network learns the velocity v(x_t, t)."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, nn
 
 from flowdemo.couplings import Batch
 from flowdemo.losses import Terms, adaptive, squared_error
-from flowdemo.options import MeanFlowOptions
+from flowdemo.methods.base import InLab, Method, Perceptual, Tuning
 from flowdemo.paths import PATHS, GaussianPath
-from flowdemo.recipe import Recipe
 from flowdemo.resampling import Resampler
-from flowdemo.times import TimeSampler
+from flowdemo.times import TIMES, TimeSampler, after
 
-Perceptual = Callable[[Tensor, Tensor], Tensor]  # two batches (batch, ...) -> distances (batch,)
+if TYPE_CHECKING:
+    from flowdemo.config import ModelConfig
+    from flowdemo.recipe import Recipe
 
 
 @dataclass(frozen=True)
 class FlowMatching:
-    """E |v(x_t, t) - u_t|^2 over t, noise and data; a `power` weighs it as MeanFlow's is.
+    """E |v(x_t, t) - u_t|^2 over t, noise and data, with the adaptive weight of that `power`.
 
-    With a `perceptual` distance d, d(x_0 + v, x_1) is added, or stands alone without `squared`: what
-    one step makes against what it should (arXiv:2209.03003, section 2.2; it needs t = 0).
+    A `perceptual` distance d adds d(x_0 + v, x_1), which compares the result of one step with the data
+    (arXiv:2209.03003, section 2.2; it needs t = 0). Without `squared` it is the whole loss.
     """
 
     path: GaussianPath
@@ -32,8 +33,28 @@ class FlowMatching:
     squared: bool = True
     perceptual: Perceptual | None = None
 
+    @classmethod
+    def of(
+        cls,
+        recipe: "Recipe",
+        times: TimeSampler,
+        teacher: object = None,
+        perceptual: Perceptual | None = None,
+        empty: object = None,
+    ) -> "FlowMatching":
+        """The loss of a recipe. A teacher is not asked here: it made the pairs of reflow before."""
+        path = PATHS[recipe.path](recipe.sigma_min)
+        squared = recipe.loss != "lpips"
+        return cls(path, times, recipe.power, recipe.reduction, squared, perceptual)
+
+    @classmethod
+    def for_tuning(cls, config: "ModelConfig") -> "FlowMatching":
+        """The loss with which a checkpoint is fine-tuned."""
+        times = after(config.eps, TIMES["logit-normal-uniform"])
+        return cls(PATHS[config.path](config.sigma_min), times, power=0.5)
+
     def timed(self, batch: Batch, generator: Generator) -> Batch:
-        """The batch with its times, and with importance weights where the sampler has such."""
+        """The batch with its times, and the importance weights of a sampler that has them."""
         t = self.times(len(batch.x_1), generator)
         weight = self.times.weights(t) if isinstance(self.times, Resampler) else None
         return replace(batch, t=t.to(batch.x_1), weight=weight)
@@ -44,7 +65,7 @@ class FlowMatching:
         error = squared_error(v - u_t, self.reduction)
         loss = torch.zeros_like(error)
         if self.squared:
-            loss = loss + adaptive(error, self.power, MeanFlowOptions().c)
+            loss = loss + adaptive(error, self.power)
         if self.perceptual is not None:
             loss = loss + self.perceptual(batch.x_0 + v.to(batch.x_0), batch.x_1)
         if batch.weight is not None:
@@ -52,14 +73,26 @@ class FlowMatching:
         return Terms(loss, error.detach())
 
 
-def loss_of(
-    recipe: Recipe,
-    times: TimeSampler,
-    teacher: object = None,
-    perceptual: Perceptual | None = None,
-    empty: object = None,
-) -> FlowMatching:
-    """The loss of a recipe. The teacher has done its part: it made the pairs."""
-    path = PATHS[recipe.path](recipe.sigma_min)
-    squared = recipe.loss != "lpips"
-    return FlowMatching(path, times, recipe.power, recipe.reduction, squared, perceptual)
+FLOW_MATCHING = Method(
+    name="flow-matching",
+    title="Flow matching",
+    colour="#0072B2",
+    hint=(
+        "Learns the velocity v(x, t); many solver steps. Guidance costs a second evaluation.",
+        "学习速度 v(x, t),需要许多求解步;引导要多评估一次网络。",
+    ),
+    loss=FlowMatching.of,
+    rules={
+        "{method} has no teacher, and its net no input 'guidance'": lambda r: (
+            r.teacher or r.net.guidance
+        ),
+    },
+    guidance_input=False,
+    steps=50,
+    lab=InLab(
+        lambda coupling, power: {"coupling": coupling, "power": power},
+        learns_from_flow=False,
+        rounds=1,
+    ),
+    tuning=Tuning(FlowMatching.for_tuning, steps=200),
+)

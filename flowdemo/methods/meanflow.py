@@ -9,20 +9,67 @@ In the time direction of this package, noise at 0 and data at 1, and with s >= t
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
+from pydantic import Field, model_validator
 from torch import Generator, Tensor, nn
 
 from flowdemo.couplings import Batch
 from flowdemo.derivatives import DERIVATIVES, eager, split_average
 from flowdemo.losses import Terms, adaptive, average_velocity_target, squared_error
+from flowdemo.methods.base import AVERAGE, InLab, Method, Tuning
 from flowdemo.nets.dropout import without_dropout
-from flowdemo.options import SPLIT, MeanFlowOptions
+from flowdemo.options import one_of
 from flowdemo.paths import PATHS, GaussianPath, expand_like
-from flowdemo.recipe import Recipe
-from flowdemo.times import INTERVALS, TimeSampler, intervals
+from flowdemo.resampling import RESAMPLERS
+from flowdemo.sizes import Share, Strict
+from flowdemo.solvers import SOLVERS
+from flowdemo.times import INTERVALS, TIMES, TimeSampler, after, intervals
+
+if TYPE_CHECKING:
+    from flowdemo.config import ModelConfig
+    from flowdemo.recipe import Recipe
 
 GuidedTeacher = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # (x, t, label, w)
+SPLIT = "split"  # the objective of SplitMeanFlow: no derivative, a step made of two shorter ones
+
+
+class MeanFlowOptions(Strict):
+    """The choices of the MeanFlow loss; docs/training.md explains each and gives its source."""
+
+    share_interval: Share = 0.5
+    intervals: Annotated[str, one_of(INTERVALS)] = "sorted"
+    share_start: Share = 0.0
+    share_end: Share = 0.0
+    power: float = Field(0.75, ge=0, le=2)
+    c: float = Field(1e-3, gt=0)
+    tangent: Literal["conditional", "predicted"] = "conditional"
+    derivative: Annotated[str, one_of({**DERIVATIVES, SPLIT: None})] = "jvp"
+    omega: float = Field(1.0, gt=0, le=20)
+    kappa: float = Field(0.0, ge=0, lt=1)
+    guided_times: tuple[Share, Share] = (0.0, 1.0)
+    dropped: Literal["plain", "guided"] = "plain"
+
+    @property
+    def weight(self) -> float:
+        """The CFG weight that fixed guidance teaches."""
+        return self.omega / (1 - self.kappa)
+
+    @property
+    def guides(self) -> bool:
+        """Whether a fixed guidance is trained in."""
+        return (self.omega, self.kappa) != (1.0, 0.0)
+
+    @model_validator(mode="after")
+    def _guided(self) -> "MeanFlowOptions":
+        if self.guided_times[0] > self.guided_times[1]:
+            raise ValueError("'guided_times' must be [low, high]")
+        if self.dropped == "guided" and not self.guides:
+            raise ValueError("'dropped' says nothing without 'omega' or 'kappa'")
+        if self.derivative == SPLIT and self.tangent == "predicted":
+            raise ValueError("'split' takes no derivative, and so no 'tangent'")
+        return self
 
 
 @dataclass(frozen=True)
@@ -38,6 +85,27 @@ class MeanFlow:
     teacher: GuidedTeacher | None = None
     reduction: str = "mean"
     empty: int | None = None
+
+    @classmethod
+    def of(
+        cls,
+        recipe: "Recipe",
+        times: TimeSampler,
+        teacher: GuidedTeacher | None = None,
+        perceptual: object = None,
+        empty: int | None = None,
+    ) -> "MeanFlow":
+        """The loss of a recipe."""
+        path = PATHS[recipe.path](recipe.sigma_min)
+        return cls(path, times, recipe.meanflow, teacher, recipe.reduction, empty)
+
+    @classmethod
+    def for_tuning(cls, config: "ModelConfig") -> "MeanFlow":
+        """The loss with which a checkpoint is fine-tuned; one-step intervals are drawn often."""
+        times = after(config.eps, TIMES["logit-normal-uniform"])
+        options = MeanFlowOptions(share_interval=0.5, share_start=0.35, share_end=0.6, power=0.5)
+        path = PATHS[config.path](config.sigma_min)
+        return cls(path, times, options, empty=len(config.classes))
 
     def timed(self, batch: Batch, generator: Generator) -> Batch:
         """The batch with (t, s): the first rows, which are in random order, have s > t."""
@@ -145,13 +213,48 @@ def fixed_guided(
     return u_t.index_put((rows,), v_g)
 
 
-def loss_of(
-    recipe: Recipe,
-    times: TimeSampler,
-    teacher: GuidedTeacher | None = None,
-    perceptual: object = None,
-    empty: int | None = None,
-) -> MeanFlow:
-    """The loss of a recipe."""
-    path, options = PATHS[recipe.path](recipe.sigma_min), recipe.meanflow or MeanFlowOptions()
-    return MeanFlow(path, times, options, teacher, recipe.reduction, empty)
+def options_of_lab(coupling: str, power: float) -> dict[str, Any]:
+    """What the Lab trains: three quarters of the rows have s > t, many of them the whole way."""
+    options = MeanFlowOptions(share_interval=0.75, share_start=0.25, share_end=0.25, power=power)
+    return {"meanflow": options, "coupling": coupling}
+
+
+MEANFLOW = Method(
+    name="meanflow",
+    title="MeanFlow",
+    colour="#009E73",
+    hint=(
+        "Learns the average velocity u(x, t, s): one evaluation from noise to data.",
+        "学习平均速度 u(x, t, s):从噪声到数据只需一次评估。",
+    ),
+    loss=MeanFlow.of,
+    needs=frozenset({"meanflow", "end_time"}),
+    rules={
+        "{method} takes 'meanflow.share_start' and 'meanflow.power'": lambda r: (
+            r.share_start or r.power
+        ),
+        "{method} needs 'times' that fill [0, 1], and 'eps' 0": lambda r: (
+            r.trained_times is not None or r.eps
+        ),
+        "these 'times' learn from errors at single times; {method}'s have two": lambda r: (
+            r.times in RESAMPLERS
+        ),
+        "'times' are those of 'intervals' \"sorted\"; others have their own": lambda r: (
+            r.meanflow.intervals != "sorted" and r.times != "uniform"
+        ),
+        "{method}'s 'loss' is \"l2\"": lambda r: r.loss != "l2",
+        "'dropped' \"guided\" is for networks that guide themselves, without a teacher": lambda r: (
+            r.meanflow.dropped == "guided" and r.teacher
+        ),
+        "'guided_times' say nothing without 'omega', 'kappa' or the input weight": lambda r: (
+            r.meanflow.guided_times != (0, 1) and not (r.meanflow.guides or r.net.guidance)
+        ),
+        "a fixed 'omega' or 'kappa' and the weight as an input exclude each other": lambda r: (
+            r.meanflow.guides and r.net.guidance
+        ),
+    },
+    solvers=(AVERAGE, *SOLVERS),
+    own_solver=AVERAGE,
+    lab=InLab(options_of_lab, rounds=1),
+    tuning=Tuning(MeanFlow.for_tuning, steps=120),
+)

@@ -10,15 +10,11 @@ from torch import Tensor
 
 from flowdemo.config import FineTune, ModelConfig
 from flowdemo.data.classes import check_classes
-from flowdemo.methods import Loss
-from flowdemo.methods.flow_matching import FlowMatching
-from flowdemo.methods.meanflow import MeanFlow
+from flowdemo.methods import METHODS
 from flowdemo.model import Model
 from flowdemo.noise import mixed
-from flowdemo.options import MeanFlowOptions, Schedule
-from flowdemo.paths import PATHS
+from flowdemo.options import Schedule
 from flowdemo.sizes import OwnConfig
-from flowdemo.times import TIMES, after
 from flowdemo.training.best import LOOK, best_of
 from flowdemo.training.growth import LABELS, grown, keep_rows
 from flowdemo.training.rehearsal import Lesson, accuracy, rehearsed
@@ -31,7 +27,7 @@ FROZEN: dict[str, Callable[[str], bool]] = {  # what stays as it is -> whether a
     "all but the conditioning": lambda name: "condition" in name or "modulator" in name,
     "all but the labels": lambda name: name == LABELS,
 }
-STEPS = {"flow-matching": 200, "meanflow": 120}  # that ten drawings need: a minute on two cores
+STEPS = {name: each.tuning.steps for name, each in METHODS.items() if each.tuning}
 MAX_STEPS, BATCH, EVERY = 5000, 48, 1.0
 Wanted = Callable[[], bool]
 
@@ -109,7 +105,7 @@ def finetune(
     label = torch.tensor([config.classes.index(name) for name in labels])
     state = prepared(wish, origin, config, label)
     known = [torch.cat(tensors) for tensors in zip(*old, strict=True)]
-    what = loss_of(config), pictures, label, *known, len(config.classes)
+    what = METHODS[config.method].tuning.loss(config), pictures, label, *known, len(config.classes)
     lesson, note = Lesson(origin, *what, BATCH, wish.augment), ""
     best = best_of(lesson, lesson.draw, mixed(wish.seed, 1))
     try:
@@ -133,7 +129,8 @@ def finetune(
 
 def completed(wish: Wish, own: ModelConfig) -> Wish:
     """The wish with the usual steps of the checkpoint's method where it names none."""
-    return replace(wish, steps=wish.steps or STEPS.get(own.method, 1))
+    tuning = METHODS[own.method].tuning
+    return replace(wish, steps=wish.steps or (tuning.steps if tuning else 1))
 
 
 def over(wish: Wish, progress: Progress, passed: float) -> str:
@@ -165,7 +162,7 @@ def check(wish: Wish, origin: Model, pictures: Tensor, labels: list[str]) -> Non
 
 def refusal(own: ModelConfig) -> str | None:
     """Why a checkpoint of that description cannot be fine-tuned; None if it can."""
-    if own.method not in STEPS or own.trained_times is not None:
+    if METHODS[own.method].tuning is None or own.trained_times is not None:
         return (
             "choose a flow-matching or MeanFlow checkpoint; reflow learns from the pairs of a flow, "
             "not from pictures"
@@ -183,16 +180,6 @@ def schedule_of(wish: Wish) -> Schedule:
         steps=wish.steps, batch_size=BATCH, learning_rate=wish.learning_rate,
         warmup=min(20, wish.steps), ema=0.98, seed=wish.seed,
     )  # fmt: skip
-
-
-def loss_of(config: ModelConfig) -> Loss:
-    """The method's loss with what suits few pictures: many intervals that one-step sampling uses."""
-    options = MeanFlowOptions(share_interval=0.5, share_start=0.35, share_end=0.6, power=0.5)
-    path = PATHS[config.path](config.sigma_min)
-    times = after(config.eps, TIMES["logit-normal-uniform"])
-    if config.method == "meanflow":
-        return MeanFlow(path, times, options, empty=len(config.classes))
-    return FlowMatching(path, times, power=0.5)
 
 
 def prepared(wish: Wish, origin: Model, config: ModelConfig, label: Tensor) -> State:

@@ -11,7 +11,6 @@ from flowdemo.couplings import COUPLINGS, Batch, Coupling, reflow_pairs
 from flowdemo.data import dataset
 from flowdemo.methods import METHODS
 from flowdemo.model import Model
-from flowdemo.options import MeanFlowOptions, Pairs
 from flowdemo.paths import PATHS
 from flowdemo.recipe import Recipe
 from flowdemo.sizes import MLPConfig
@@ -22,7 +21,6 @@ from flowdemo.training.sources import check_teacher
 from flowdemo.training.trainer import Progress, State, train
 
 LOSSES = {"squared": 0.0, "adaptive": 0.75}  # name -> power of the adaptive weight
-PAIRS, PAIR_STEPS = 8000, 20
 WEIGHTS = (1.0, 4.0)
 MAX_STEPS = 20_000
 CPU = torch.device("cpu")
@@ -74,38 +72,31 @@ def live_recipe(wish: Wish, name: str, teacher: Model | None = None) -> Recipe:
     With a teacher the path is the teacher's, and its weights are the start.
     """
     check(wish)
-    mean, reflow = wish.method == "meanflow", wish.method == "reflow"
-    sizes = teacher.config.net if teacher else MLPConfig(width=96, depth=3)
-    if reflow and teacher is None:
-        raise ValueError("reflow learns from a flow: train flow matching first")
-    if teacher and teacher.config.method == "meanflow":
+    method = METHODS[wish.method]
+    if method.needs_flow and teacher is None:
+        raise ValueError(f"{method.name} learns from a flow: train flow matching first")
+    if teacher and not METHODS[teacher.config.method].is_flow:
         raise ValueError(f"{teacher.name} only jumps: learn from a flow")
-    many, power = len(dataset(wish.data).classes) > 1, LOSSES[wish.loss]
-    guided = (mean or reflow) and (many or sizes.guidance)
-    options = MeanFlowOptions(share_interval=0.75, share_start=0.25, share_end=0.25, power=power)
+    sizes = teacher.config.net if teacher else MLPConfig(width=96, depth=3)
+    many = len(dataset(wish.data).classes) > 1
+    guided = method.guidance_input and (many or sizes.guidance)
     return Recipe(
         name=name,
-        method=wish.method,
+        method=method.name,
         data=wish.data,
-        net=sizes.model_copy(update={"end_time": mean, "guidance": guided}),
+        net=sizes.model_copy(update={"end_time": not method.is_flow, "guidance": guided}),
         path=teacher.config.path if teacher else wish.path,
         times=wish.times,
-        share_start=0.25 if reflow else 0.0,
-        coupling="independent" if reflow else wish.coupling,
-        power=0.0 if mean else power,
         teacher=teacher.name if teacher else None,
         start_from=teacher.name if teacher else None,
         guidance=WEIGHTS if many else (1.0, 1.0),
-        pairs=Pairs(count=PAIRS, solver="midpoint", steps=PAIR_STEPS, held_out=0)
-        if reflow
-        else None,
-        meanflow=options if mean else None,
         steps=wish.steps,
         batch_size=256,
         learning_rate=2e-3,
         warmup=50,
         ema=0.99,
         seed=wish.seed,
+        **method.lab.fields(wish.coupling, LOSSES[wish.loss]),
     )
 
 

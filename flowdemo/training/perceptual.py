@@ -10,7 +10,7 @@ from torch import Tensor
 
 from flowdemo.data import DataSet
 from flowdemo.evaluation.classifier import judge
-from flowdemo.methods.flow_matching import Perceptual
+from flowdemo.methods import Perceptual
 from flowdemo.recipe import Recipe
 
 Features = Callable[[Tensor], list[Tensor]]  # pixels -> maps (batch, channels, height, width)

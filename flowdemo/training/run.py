@@ -11,8 +11,7 @@ import torch
 from flowdemo.checkpoints import save
 from flowdemo.config import Defaults, ModelConfig, parsed
 from flowdemo.couplings import COUPLINGS, Coupling, reflow_pairs
-from flowdemo.methods import AVERAGE
-from flowdemo.methods.flow_matching import Perceptual
+from flowdemo.methods import METHODS, Perceptual
 from flowdemo.model import Model
 from flowdemo.nets import build_net
 from flowdemo.recipe import Recipe
@@ -208,12 +207,10 @@ def public(recipe: Recipe) -> Recipe:
 
 
 def defaults_of(recipe: Recipe) -> Defaults:
-    """Flow matching takes many steps, reflow and MeanFlow one, and k trained times k."""
+    """Those of the method; k trained Euler steps are the only ones."""
     if isinstance(recipe.times, int):
         return Defaults(solver="euler", steps=recipe.times)
-    if recipe.method == "flow-matching":
-        return Defaults(solver="euler", steps=50)
-    return Defaults(solver=AVERAGE if recipe.method == "meanflow" else "euler", steps=1)
+    return METHODS[recipe.method].defaults
 
 
 def machine(device: torch.device) -> str:

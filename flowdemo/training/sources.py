@@ -54,9 +54,9 @@ def check_teacher(recipe: Recipe, teacher: Model | None) -> None:
 def check_times_of(recipe: Recipe, teacher: Model) -> None:
     """ValueError unless the teacher knows its velocity wherever it is asked."""
     own = teacher.config
-    if own.eps and recipe.method == "meanflow":
+    if own.eps and recipe.pairs is None:
         raise ValueError(
-            f"{teacher.name} knows no times before {own.eps:g}, and meanflow asks them"
+            f"{teacher.name} knows no times before {own.eps:g}, and {recipe.method} asks them"
         )
     if own.only_inverts or (own.fixed_steps is not None and not makes_its_steps(recipe, teacher)):
         raise ValueError(

@@ -10,8 +10,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from flowdemo.couplings import Batch, Coupling
-from flowdemo.methods import METHODS, Loss
-from flowdemo.methods.flow_matching import Perceptual
+from flowdemo.methods import METHODS, Loss, Perceptual
 from flowdemo.model import Model
 from flowdemo.nets.dropout import begin_step
 from flowdemo.noise import generator, mixed

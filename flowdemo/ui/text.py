@@ -2,6 +2,8 @@
 
 import gradio as gr
 
+from flowdemo.methods import METHODS
+
 ENGLISH: dict[str, str] = {}
 CHINESE: dict[str, str] = {}
 
@@ -31,23 +33,7 @@ COMPARE_TAB = both("tab-compare", "Compare", "比较")
 LAB_TAB = both("tab-lab", "2-D Lab", "二维实验室")
 MODELS_TAB = both("tab-models", "Models", "模型")
 TOUR_TAB = both("tab-tour", "Guided tour", "导览")
-METHOD_HINTS = {
-    "flow-matching": both(
-        "hint-flow-matching",
-        "Learns the velocity v(x, t); many solver steps. Guidance costs a second evaluation.",
-        "学习速度 v(x, t),需要许多求解步;引导要多评估一次网络。",
-    ),
-    "reflow": both(
-        "hint-reflow",
-        "Flow matching on pairs made by a flow: straighter paths, good in one to four steps.",
-        "在由流生成的(噪声, 数据)配对上再做流匹配:路径更直,一到四步即可。",
-    ),
-    "meanflow": both(
-        "hint-meanflow",
-        "Learns the average velocity u(x, t, s): one evaluation from noise to data.",
-        "学习平均速度 u(x, t, s):从噪声到数据只需一次评估。",
-    ),
-}
+METHOD_HINTS = {name: both(f"hint-{name}", *method.hint) for name, method in METHODS.items()}
 PLAYER = both(
     "player",
     "The same samples from noise (t = 0) to data (t = 1). Only states the solver visited are shown; "
