@@ -21,7 +21,8 @@ from flowdemo import (
 from flowdemo.evaluation import report
 from flowdemo.files import write_file
 from flowdemo.model import Model
-from flowdemo.sampling import Samples, parse_label, sample
+from flowdemo.request import Request
+from flowdemo.sampling import Samples, run
 from flowdemo.settings import namespace
 
 app = typer.Typer(
@@ -76,12 +77,9 @@ def sample_command(
     if out is not None and out.suffix not in exports.ENDINGS:
         raise ValueError(f"cannot write '{out.name}': end it in {', '.join(exports.ENDINGS)}")
     loaded = get(model, folder)
-    guidance = loaded.config.defaults.guidance if guidance is None else guidance
-    choice = parse_label(label, loaded.config.classes)
+    request = Request("", n, label, guidance, solver, steps, tolerance, seed)
     keep = trajectory or (out is not None and out.suffix in (".gif", ".webp"))
-    samples = sample(
-        loaded, n, choice, guidance, solver, steps, seed, tolerance=tolerance, keep_trajectory=keep
-    )
+    samples = run(loaded, request, keep_trajectory=keep)
     if out is not None:
         exports.export(samples, out, trajectory)
     if json_:
@@ -105,24 +103,23 @@ def compare_command(
     """Draws the same noise through several models, solvers, steps and weights."""
     if out is not None and out.suffix not in sheets.WRITERS:
         raise ValueError(f"cannot write '{out.name}': end it in {', '.join(sheets.WRITERS)}")
-    loaded, specs = compare.resolve(list(map(compare.parse_spec, spec)), get)
-    choice = parse_label(label, loaded[0].config.classes)
+    requests = [Request.parse(text, n=n, label=label, seed=seed) for text in spec]
     rows = []
-    for row, model in zip(compare.compare(loaded, specs, n, choice, seed), loaded, strict=True):
-        rows.append(compare.measure(row, model))
+    for row in compare.compare(*compare.resolve(requests, get)):
+        rows.append(compare.measure(row))
         if not json_:
             print(line_of(rows[-1]), flush=True)
     if out is not None:
         sheets.export(rows, out)
     if json_:
-        print(json.dumps([compare.as_dict(row) for row in rows]))
+        print(json.dumps([row.numbers() for row in rows]))
 
 
 def line_of(row: compare.Row) -> str:
     """A row of a comparison on the terminal."""
     right = "" if row.accuracy is None else f"{row.accuracy:.0%} right, "
     return (
-        f"{row.spec!s:44} NFE {row.samples.nfe:<5g} {1000 * row.seconds:6.0f} ms, "
+        f"{row.request!s:44} NFE {row.samples.nfe:<5g} {1000 * row.seconds:6.0f} ms, "
         f"{right}straightness {row.straightness:.4f}, RMSE to reference "
         + ("none" if row.rmse is None else f"{row.rmse:.4f}")
     )
@@ -167,7 +164,7 @@ def evaluate(
         for row in report.evaluate(
             loaded, n, tuple(nfe or report.NFES), tuple(guidance or report.GUIDANCES)
         ):
-            rows.append(report.as_dict(row))
+            rows.append(row.model_dump(exclude_none=True))
             print(loaded.name, json.dumps(rows[-1]), flush=True)
         if not rows:
             raise ValueError(f"{loaded.name} can be measured at none of these NFE and CFG weights")

@@ -12,7 +12,7 @@ from flowdemo import checkpoints, cli_hub, exports, library
 from flowdemo.data.fit import prepare_for
 from flowdemo.data.pictures import Pictures, reading
 from flowdemo.model import Model
-from flowdemo.sampling import is_image, sample
+from flowdemo.sampling import sample
 from flowdemo.training import finetune as tuning
 from flowdemo.training.bundled import read_recipe
 from flowdemo.training.crew import Crew, crew
@@ -85,8 +85,8 @@ def words(progress: Progress, batch: int) -> str:
 def draw_samples(model: Model, path: Path) -> None:
     """Two samples of each of the first ten classes (or 500 points), always from the same noise."""
     shown = min(model.empty, SHOWN_CLASSES)
-    labels = 2 * list(range(shown)) if is_image(model) else "all"
-    n = len(labels) if is_image(model) else 500
+    labels = 2 * list(range(shown)) if model.is_image else "all"
+    n = len(labels) if model.is_image else 500
     exports.export(sample(model, n, labels, keep_trajectory=False), path)
 
 

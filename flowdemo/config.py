@@ -22,7 +22,7 @@ HEX_40, HEX_64 = r"^[0-9a-f]{40}$", r"^[0-9a-f]{64}$"
 
 
 class Measured(Strict):
-    """A row of `evaluate`: `evaluation.report.Row`."""
+    """A row of `evaluate`; the numbers of images or those of points are None."""
 
     nfe: int = Field(ge=1)
     guidance: Weight
@@ -120,6 +120,11 @@ class ModelConfig(Strict):
     finetune: FineTune | None = None
     training: Annotated[dict[str, Any], of_form(Cost)] = {}
     results: Annotated[dict[str, Any], of_form(Results)] = {}
+
+    @property
+    def is_image(self) -> bool:
+        """Whether samples are images; else points of the plane."""
+        return len(self.shape) == 3
 
     @property
     def sample_shape(self) -> tuple[int, ...]:

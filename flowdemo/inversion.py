@@ -2,26 +2,19 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from flowdemo.methods import AVERAGE
 from flowdemo.model import Model
-from flowdemo.sampling import (
-    MAX_EVALUATIONS,
-    Counter,
-    LabelChoice,
-    Trajectory,
-    check_work,
-    kind_of,
-    labels_of,
-    plan_of,
-    run,
-)
+from flowdemo.request import Request
+from flowdemo.sampling import MAX_EVALUATIONS, Counter, check_work, solve
+from flowdemo.solvers import Trajectory
 
-SOLVER, TOLERANCE = "dopri5", 1e-5  # the way back is stiff: at 1e-4 the trip can miss by 0.1
+# The way back is stiff: at a tolerance of 1e-4 the round trip can miss by 0.1.
+EXACT = {"solver": "dopri5", "steps": None, "tolerance": 1e-5}
 
 
 @dataclass(frozen=True)
@@ -29,33 +22,29 @@ class Inversion:
     """What data came from. `x_0` (n, ...) is normalised noise, ready for `sample(..., x_0=x_0)`.
 
     `trajectory` has times from 1 down to 0 and un-normalised states; `nfe` and `seconds` as in
-    `Samples`; `settings` say how it was done.
+    `Samples`; `request` is how it was done.
     """
 
     x_0: Tensor
     trajectory: Trajectory
     nfe: float
     seconds: float
-    settings: dict[str, object]
+    request: Request
 
 
 def invert(
     model: Model,
     x_1: Tensor,
-    label: LabelChoice = None,
-    guidance: float = 1.0,
-    solver: str = SOLVER,
-    steps: int | None = None,
+    request: Request,
     *,
-    tolerance: float | None = None,
     watch: Callable[[int], None] = lambda rows: None,
     max_evaluations: int | None = None,
 ) -> Inversion:
     """Follows the model's velocity from x_1 at t = 1 back to t = 0.
 
-    x_1 (n, ...) holds pixels in [0, 1] or points. The other arguments are those of `sample`; a
-    MeanFlow network is followed by its velocity u(x, t, t), since its own step only goes forward. A
-    network that was trained at t = 1 alone makes its one Euler step, whatever is asked for.
+    x_1 (n, ...) holds pixels in [0, 1] or points. Without a solver the request is solved by dopri5 at a
+    tight tolerance. A MeanFlow network is followed by its velocity u(x, t, t): its own step only goes
+    forward. A network that was trained at t = 1 alone makes its one Euler step, whatever is asked for.
     ValueError says what cannot be done.
     """
     n = len(x_1)
@@ -63,32 +52,31 @@ def invert(
         raise ValueError(f"{model.name} works on latents, and nothing here makes latents of images")
     if not n or x_1.shape[1:] != model.config.sample_shape or not torch.isfinite(x_1).all():
         raise ValueError(f"{model.name} inverts finite data of shape {model.config.sample_shape}")
-    if solver == AVERAGE:
+    if request.solver == AVERAGE:
         raise ValueError(f"'{AVERAGE}' only goes from noise to data; choose another solver")
     if model.config.only_inverts:
-        solver, steps, tolerance = "euler", 1, None
+        request = replace(request, solver="euler", steps=1, tolerance=None)
     elif model.config.trained_times is not None:
         raise ValueError(f"{model.name} only goes from noise to data: it knows no other times")
-    if solver == SOLVER and tolerance is None:
-        tolerance = TOLERANCE
-    plan = plan_of(model, guidance, solver, steps, tolerance)
-    budget = max_evaluations or MAX_EVALUATIONS[kind_of(model)]
-    check_work(model, plan, n, budget, keep=True)
-    labels = labels_of(model, label, n)
+    elif request.solver is None:
+        request = replace(request, **EXACT)
+    request = replace(request, n=n).completed(model, backward=True)
+    budget = max_evaluations or MAX_EVALUATIONS[model.kind]
+    check_work(model, request, budget, keep=True)
+    labels = request.labels(model.empty)
     counter, device = Counter(model.net, budget, watch), model.device
     began = time.perf_counter()
     with torch.inference_mode():
-        path = run(
-            replace(model, net=counter), plan, model.normalise(x_1.float()).to(device),
-            labels.to(device), keep=True, back=True,
-        )  # fmt: skip
+        z_1 = model.normalise(x_1.float()).to(device)
+        counted = replace(model, net=counter)
+        path = solve(counted, request, z_1, labels.to(device), keep=True, backward=True)
         states = model.unnormalise(path.states).cpu()
     return Inversion(
         path.states[-1].cpu(),
         Trajectory(path.times.float().cpu(), states),
         counter.rows / n,
         time.perf_counter() - began,
-        {"model": model.name, "label": label} | asdict(plan),
+        request,
     )
 
 

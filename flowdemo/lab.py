@@ -128,7 +128,7 @@ def velocity_error(
     model: Model, exact: Model, samples: Samples, watch: Callable[[int], None] = lambda rows: None
 ) -> float:
     """The root mean square of |v - v*| along samples of the exact velocity: where the flow passes."""
-    labels, guidance = samples.labels, samples.settings["guidance"]
+    labels, guidance = samples.labels, samples.request.guidance
     path, errors = samples.trajectory, []
     for t, x in zip(path.times[:-1], path.states[:-1], strict=True):
         watch(0)

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from flowdemo.config import ModelConfig
 from flowdemo.guidance import guided_velocity
-from flowdemo.methods import AVERAGE, solvers_of
-from flowdemo.solvers import SOLVERS, Step, average_step, fixed_step
+from flowdemo.methods import solvers_of
 
 LARGE = 20_000_000  # parameters
 Label = int | list[int] | Tensor | None
@@ -51,8 +50,18 @@ class Model:
 
     @property
     def is_large(self) -> bool:
-        """Whether it belongs on a GPU; of such a one nothing is measured that takes many runs."""
+        """Whether it belongs on a GPU; large models skip metrics that need many runs."""
         return self.size > LARGE
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it makes images; else points of the plane."""
+        return self.config.is_image
+
+    @property
+    def kind(self) -> str:
+        """The key of limits: "image" or "points"."""
+        return "image" if self.is_image else "points"
 
     @property
     def solvers(self) -> tuple[str, ...]:
@@ -91,14 +100,6 @@ class Model:
         t, s = self._rows(t, x, x.dtype), self._rows(s, x, x.dtype)
         label, w = self._labels(label, x), self._rows(guidance, x, x.dtype)
         return self.net(x, t, s, label, torch.where(label == self.empty, 1.0, w))
-
-    def step(self, solver: str, label: Label = None, guidance: float = 1.0) -> Step:
-        """The step (x_t, t, s) -> x_s of a fixed-step solver or of the network itself."""
-        if solver == AVERAGE:
-            return average_step(lambda x, t, s: self.average_velocity(x, t, s, label, guidance))
-        if SOLVERS[solver].adaptive or SOLVERS[solver].multistep:
-            raise ValueError(f"'{solver}' goes its whole way at once; it has no single step")
-        return fixed_step(lambda x, t: self.velocity(x, t, label, guidance), solver)
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """Pixels (or points, or a decoder's latents) as the network takes them."""

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from flowdemo.compare import Spec
 from flowdemo.config import ModelConfig
-from flowdemo.methods import AVERAGE, METHODS
+from flowdemo.methods import METHODS
+from flowdemo.request import Request
 from flowdemo.solvers import SOLVERS
 
 Models = dict[str, ModelConfig]  # of one data set, by name
@@ -15,57 +15,57 @@ Models = dict[str, ModelConfig]  # of one data set, by name
 class Preset:
     """Rows for some models; with `class_columns` every class is asked for once a row."""
 
-    rows: Callable[[Models], list[Spec]]
+    rows: Callable[[Models], list[Request]]
     class_columns: bool = False
 
 
-def preset(title: str, models: Models) -> list[Spec]:
+def preset(title: str, models: Models) -> list[Request]:
     """The rows of a preset for at most one model of each method."""
     whole = {name: config for name, config in models.items() if config.trained_times is None}
     chosen = {config.method: name for name, config in reversed((whole or models).items())}
     return PRESETS[title].rows({chosen[m]: models[chosen[m]] for m in METHODS if m in chosen})
 
 
-def equal_nfe(models: Models) -> list[Spec]:
+def equal_nfe(models: Models) -> list[Request]:
     """Every model with 1, 2, 4 and 8 evaluations."""
     return [own_steps(name, config, k) for k in (1, 2, 4, 8) for name, config in models.items()]
 
 
-def one_step(models: Models) -> list[Spec]:
+def one_step(models: Models) -> list[Request]:
     """Every model with a single evaluation."""
     return [own_steps(name, config, 1) for name, config in models.items()]
 
 
-def own_defaults(models: Models) -> list[Spec]:
+def own_defaults(models: Models) -> list[Request]:
     """Every model as it is meant to be used."""
     own = {name: config.defaults for name, config in models.items()}
-    return [Spec(name, d.solver, d.steps, guidance=d.guidance) for name, d in own.items()]
+    return [Request(name, **d.model_dump()) for name, d in own.items()]
 
 
-def solvers_at_16(models: Models) -> list[Spec]:
-    """The first flow-matching model by every solver at 16 evaluations, or adaptively."""
-    name = first(models, "flow-matching")
+def solvers_at_16(models: Models) -> list[Request]:
+    """The model of the most steps by every solver at 16 evaluations, or adaptively."""
+    name = max(models, key=lambda name: models[name].defaults.steps)
     low = models[name].guidance[0]
     return [
-        Spec(name, solver, tolerance=1e-3, guidance=low)
+        Request(name, solver=solver, tolerance=1e-3, guidance=low)
         if each.adaptive
-        else Spec(name, solver, 16 // each.evaluations, guidance=low)
+        else Request(name, solver=solver, steps=16 // each.evaluations, guidance=low)
         for solver, each in SOLVERS.items()
         if not each.multistep and not each.options
     ]
 
 
-def guidance_sweep(models: Models) -> list[Spec]:
-    """The model with the fewest steps that is guided, at five weights."""
-    name = first(models, "meanflow", guided=True)
+def guidance_sweep(models: Models) -> list[Request]:
+    """The model of the fewest steps that is guided, at five weights."""
+    name = fewest_steps(models)
     low, high = models[name].guidance
     weights = dict.fromkeys(round(low + (high - low) * k / 4, 2) for k in range(5))
     return [replace(own_steps(name, models[name], 1), guidance=w) for w in weights]
 
 
-def contact_sheet(models: Models) -> list[Spec]:
+def contact_sheet(models: Models) -> list[Request]:
     """Weights x steps of one model; the columns are the classes."""
-    name = first(models, "meanflow", guided=True)
+    name = fewest_steps(models)
     low, high = models[name].guidance
     return [
         replace(own_steps(name, models[name], steps), guidance=w)
@@ -74,18 +74,16 @@ def contact_sheet(models: Models) -> list[Spec]:
     ]
 
 
-def own_steps(name: str, config: ModelConfig, steps: int) -> Spec:
+def own_steps(name: str, config: ModelConfig, steps: int) -> Request:
     """A model by the step that is its own, `average` or else Euler, at its smallest weight."""
-    solver = AVERAGE if config.method == "meanflow" else "euler"
-    return Spec(name, solver, steps, guidance=config.guidance[0])
+    solver = METHODS[config.method].own_solver
+    return Request(name, solver=solver, steps=steps, guidance=config.guidance[0])
 
 
-def first(models: Models, method: str, guided: bool = False) -> str:
-    """The first model of that method (with a range of weights), else the first of all."""
-    fitting = [name for name, config in models.items() if config.method == method]
-    if guided:
-        fitting = [name for name in fitting if models[name].guidance[0] < models[name].guidance[1]]
-    return [*fitting, *models][0]
+def fewest_steps(models: Models) -> str:
+    """The model of the fewest steps, the last of them; with a range of CFG weights if one has it."""
+    guided = [name for name, config in models.items() if config.guidance[0] < config.guidance[1]]
+    return min(reversed(guided or list(models)), key=lambda name: models[name].defaults.steps)
 
 
 PRESETS: dict[str, Preset] = {

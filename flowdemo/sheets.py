@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from flowdemo.compare import Row, as_dict
+from flowdemo.compare import Row
 from flowdemo.exports import image_grid, scatter
 from flowdemo.files import write_file
 from flowdemo.sampling import Samples
@@ -17,7 +17,7 @@ CAPTION = 14  # pixels
 
 def caption(row: Row) -> str:
     """A row in words: what it is, what it cost, how good it is."""
-    parts = [str(row.spec), f"NFE {row.samples.nfe:g}"]
+    parts = [str(row.request), f"NFE {row.samples.nfe:g}"]
     if row.accuracy is not None:
         parts.append(f"{row.accuracy:.0%} right")
     return "   ".join(parts)
@@ -52,7 +52,7 @@ def strip(samples: Samples, extent: float) -> Image.Image:
 def write_table(rows: list[Row], path: Path) -> None:
     """The numbers of the rows as CSV with a header."""
     with path.open("w", newline="") as file:
-        table = [as_dict(row) for row in rows]
+        table = [row.numbers() for row in rows]
         writer = csv.DictWriter(file, list(table[0]))
         writer.writeheader()
         writer.writerows(table)
@@ -61,7 +61,7 @@ def write_table(rows: list[Row], path: Path) -> None:
 def settings(rows: list[Row]) -> dict[str, object]:
     """What all rows share, and the numbers of each."""
     shared = {key: rows[0].samples.settings[key] for key in ("n", "label", "seed")}
-    return shared | {"rows": [as_dict(row) for row in rows]}
+    return shared | {"rows": [row.numbers() for row in rows]}
 
 
 def write_json(rows: list[Row], path: Path) -> None:

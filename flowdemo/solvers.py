@@ -16,7 +16,7 @@ from torchdiffeq import odeint
 Velocity = Callable[[Tensor, Tensor], Tensor]  # v(x, t), x (batch, ...), t (batch,)
 Step = Callable[[Tensor, Tensor, Tensor], Tensor]  # (x_t, t, s) -> x_s, t and s 0-d
 MAX_ATTEMPTS = 1000  # steps an adaptive solver may try
-SHOWN = 20  # intervals at which one is seen that does not say where it stepped
+SHOWN = 20  # frames kept for solvers that hide their steps
 
 
 class SolverError(ValueError):
@@ -62,8 +62,8 @@ FIXED = tuple(name for name, solver in SOLVERS.items() if not solver.adaptive)
 
 
 @dataclass(frozen=True)
-class Path:
-    """The times (k,) and states (k, batch, ...) that a solver went through, both ends included."""
+class Trajectory:
+    """The times (k,) and states (k, batch, ...) that a solver passed through, both ends included."""
 
     times: Tensor
     states: Tensor
@@ -81,7 +81,7 @@ def follow(
     times: Tensor,
     tolerance: float | None = None,
     keep: bool = True,
-) -> Path:
+) -> Trajectory:
     """x along `times` by any solver; an adaptive one goes from the first to the last by `tolerance`."""
     if SOLVERS[name].adaptive:
         return integrate_adaptive(velocity, name, x, times, tolerance, keep)
@@ -92,14 +92,14 @@ def follow(
 
 def integrate_whole(
     velocity: Velocity, name: str, x: Tensor, times: Tensor, keep: bool = True
-) -> Path:
+) -> Trajectory:
     """One run over all of `times`, as a solver needs that remembers the steps before."""
     times, solver = times.to(x), SOLVERS[name]
     with warnings.catch_warnings():  # that a corrector has not settled: it is what it is then
         warnings.simplefilter("ignore")
         states = odeint(_Field(velocity), x, times, method=solver.method, options=solver.options)
     some = slice(None) if keep else [0, -1]
-    return Path(times[some], finite(states[some]))
+    return Trajectory(times[some], finite(states[some]))
 
 
 def fixed_step(velocity: Velocity, name: str) -> Step:
@@ -131,18 +131,18 @@ def walk(step: Step, x: Tensor, times: Tensor) -> Iterator[Tensor]:
         yield x
 
 
-def integrate(step: Step, x: Tensor, times: Tensor, keep: bool = True) -> Path:
+def integrate(step: Step, x: Tensor, times: Tensor, keep: bool = True) -> Trajectory:
     """Walks x along `times`; keeps every state, or only the first and the last."""
     states = [x]
     for state in walk(step, x, times):
         states = [*states, state] if keep else [x, state]
     kept = times if keep else times[[0, -1]]
-    return Path(kept, finite(torch.stack(states)))
+    return Trajectory(kept, finite(torch.stack(states)))
 
 
 def integrate_adaptive(
     velocity: Velocity, name: str, x: Tensor, times: Tensor, tolerance: float, keep: bool = True
-) -> Path:
+) -> Trajectory:
     """One run of an adaptive solver from times[0] to times[-1], with the states it accepted.
 
     `tolerance` is relative and absolute, of the root mean square over the whole batch: the steps of
@@ -167,9 +167,9 @@ def integrate_adaptive(
         ) from error
     if not keep or own:
         some = slice(None) if keep else [0, -1]
-        return Path(ends[some].float(), finite(states[some]))
+        return Trajectory(ends[some].float(), finite(states[some]))
     passed = torch.tensor([*watched.times, float(ends[-1])])
-    return Path(passed, finite(torch.stack([*watched.states, states[-1]])))
+    return Trajectory(passed, finite(torch.stack([*watched.states, states[-1]])))
 
 
 def clock_of(device: torch.device) -> torch.dtype:

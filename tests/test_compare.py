@@ -9,13 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
-from flowdemo import compare as engine
 from flowdemo import sheets
 from flowdemo.checkpoints import folders, load, read_config, save
-from flowdemo.compare import Spec, as_dict, compare, measure, parse_spec, resolve
+from flowdemo.compare import FOLLOWED, compare, measure, resolve
 from flowdemo.noise import noise
 from flowdemo.presets import PRESETS, preset
-from flowdemo.solvers import SolverError
+from flowdemo.request import Request
 from tests.conftest import make_model
 
 SMALL = {
@@ -29,36 +28,36 @@ SMALL = {
 }
 
 
-def rows(*texts: str, **options):
-    specs = [parse_spec(text) for text in texts]
-    return list(compare(*resolve(specs, SMALL.__getitem__), **options))
+def rows(*texts: str, n=10, label="all", seed=0, load=SMALL.__getitem__, **options):
+    requests = [Request.parse(text, n=n, label=label, seed=seed) for text in texts]
+    return list(compare(*resolve(requests, load), **options))
 
 
 @pytest.mark.parametrize(
-    ("text", "spec"),
+    ("text", "fields"),
     [
-        ("m", Spec("m")),
-        ("m:euler:4", Spec("m", "euler", 4)),
-        ("m:euler:4:2.5", Spec("m", "euler", 4, guidance=2.5)),
-        ("m:dopri5@1e-4", Spec("m", "dopri5", tolerance=1e-4)),
-        ("m:dopri5@1e-4:2", Spec("m", "dopri5", tolerance=1e-4, guidance=2.0)),
-        ("m:dopri5:2", Spec("m", "dopri5", guidance=2.0)),
-        ("m::4", Spec("m", None, 4)),
+        ("m", {}),
+        ("m:euler:4", {"solver": "euler", "steps": 4}),
+        ("m:euler:4:2.5", {"solver": "euler", "steps": 4, "guidance": 2.5}),
+        ("m:dopri5@1e-4", {"solver": "dopri5", "tolerance": 1e-4}),
+        ("m:dopri5@1e-4:2", {"solver": "dopri5", "tolerance": 1e-4, "guidance": 2.0}),
+        ("m:dopri5:2", {"solver": "dopri5", "guidance": 2.0}),
+        ("m::4", {"steps": 4}),
     ],
 )
-def test_a_spec_is_read(text, spec):
-    assert parse_spec(text) == spec
+def test_a_row_is_read(text, fields):
+    assert Request.parse(text, n=3) == Request("m", n=3, **fields)
 
 
 @pytest.mark.parametrize("text", ["", ":euler", "m:euler:x", "m:euler:1:2:3", "m:dopri5@1e-4:2:3"])
-def test_what_is_no_spec_is_refused(text):
+def test_what_is_no_row_is_refused(text):
     with pytest.raises(ValueError, match="not of the form"):
-        parse_spec(text)
+        Request.parse(text)
 
 
-def test_a_complete_spec_reads_itself():
+def test_a_completed_row_reads_itself():
     for row in rows("a", "a:dopri5@0.01:2", "b:heun:3:1.5", "c", n=2):
-        assert parse_spec(str(row.spec)) == row.spec
+        assert Request.parse(str(row.request), n=2, label="all", seed=0) == row.request
 
 
 def test_every_row_starts_from_the_same_noise_with_the_same_labels():
@@ -71,59 +70,61 @@ def test_every_row_starts_from_the_same_noise_with_the_same_labels():
 
 
 def test_the_distance_to_the_reference_shrinks_with_the_steps():
-    errors = [
-        measure(row, SMALL["a"]).rmse for row in rows("a:euler:2", "a:euler:8", "a:rk4:16", n=20)
-    ]
+    errors = [measure(row).rmse for row in rows("a:euler:2", "a:euler:8", "a:rk4:16", n=20)]
     assert errors[0] > errors[1] > errors[2] and errors[2] < 5e-4
     (row,) = rows("a:euler:2", n=20)
     exact = rows("a:rk4:200", n=20)[0].samples.points
     by_hand = (row.samples.points - exact).square().mean().sqrt().item()
-    assert measure(row, SMALL["a"]).rmse == pytest.approx(by_hand, rel=1e-2)
+    assert measure(row).rmse == pytest.approx(by_hand, rel=1e-2)
 
 
-def test_without_a_reference_the_other_numbers_stay(monkeypatch):
-    def give_up(*_):
-        raise SolverError("no")
+def test_without_a_reference_the_other_numbers_stay():
+    """A field that no adaptive solver follows at a tight tolerance."""
+    model = SMALL["a"]
 
-    monkeypatch.setattr(engine, "reference", give_up)
-    (row,) = rows("a:euler:3", n=4, seed=99)
-    measured = measure(row, SMALL["a"])
+    class Rough(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1))  # so that it has a device
+
+        def forward(self, x, t, *rest):
+            return torch.sign(torch.sin(1e6 * t))[:, None] * torch.ones_like(x)
+
+    rough = replace(model, net=Rough(), revision="rough")
+    (row,) = rows("a:euler:3", n=4, seed=99, load=lambda name: rough)
+    measured = measure(row)
     assert measured.rmse is None and measured.straightness > 0 and measured.seconds > 0
 
 
-def test_rows_of_one_flow_are_followed_once(monkeypatch):
+def test_rows_of_one_flow_are_followed_once():
     calls = []
-    real = engine.straightness_of
-    monkeypatch.setattr(engine, "straightness_of", lambda *a: calls.append(a) or real(*a))
     for row in rows("a:euler:1", "a:heun:2", "a:euler:1:2", n=4, seed=123):
-        measure(row, SMALL["a"])
-    assert len(calls) == 2  # one a CFG weight
+        heard = []
+        measure(row, heard.append)
+        calls.append(len(heard))
+    assert calls[1] < 50 < 250 < min(calls[0], calls[2])  # warm runs alone; one flow a CFG weight
 
 
-def test_only_the_first_samples_are_followed_to_the_reference(monkeypatch):
-    monkeypatch.setattr(engine, "FOLLOWED", {"points": 3})
-    (row,) = rows("a:euler:3", n=6, label=[0, 1, 1, 0, 1, 0], seed=11)
-    (few,) = rows("a:euler:3", n=3, label=[0, 1, 1], seed=11)
-    assert engine.followed(SMALL["a"], row.samples) == {
-        "n": 3, "label": [0, 1, 1], "guidance": 1.0, "seed": 11,
-    }  # fmt: skip
-    rmse = measure(row, SMALL["a"]).rmse
-    assert rmse == pytest.approx(measure(few, SMALL["a"]).rmse, rel=1e-5)
+def test_only_the_first_samples_are_followed_to_the_reference():
+    many = FOLLOWED["points"] + 1
+    label = [0, 1] * (many // 2) + [1]
+    (row,) = rows("a:euler:3", n=many, label=label, seed=11)
+    (few,) = rows("a:euler:3", n=many - 1, label=label[:-1], seed=11)
+    assert measure(row).rmse == pytest.approx(measure(few).rmse, rel=1e-5)
 
 
 def test_the_reference_of_a_one_step_model_is_its_own_velocity_and_is_kept():
-    model = SMALL["c"]
     (row,) = rows("c", n=5, seed=3)
     (fine,) = rows("c:rk4:100", n=5, seed=3)
     seen = []
-    measured = measure(row, model, seen.append)
+    measured = measure(row, seen.append)
     expected = (row.samples.points - fine.samples.points).square().mean().sqrt().item()
     assert measured.rmse == pytest.approx(expected, rel=1e-3)
     calls = len(seen)
-    measure(row, model, seen.append)
+    measure(row, seen.append)
     assert len(seen) - calls < calls  # the second time without the adaptive run
     (other,) = rows("c", n=5, seed=4)
-    assert measure(other, model).rmse != measured.rmse
+    assert measure(other).rmse != measured.rmse
 
 
 @pytest.mark.parametrize(
@@ -165,29 +166,29 @@ def test_a_comparison_can_be_stopped_inside_a_row():
             raise Enough
 
     made = []
-    wanted = resolve([Spec("a"), Spec("a", "euler", 100)], SMALL.__getitem__)
+    asked = [Request("a", 10), Request("a", solver="euler", steps=100)]
     with pytest.raises(Enough):
-        for row in compare(*wanted, 10, watch=watch):
+        for row in compare(*resolve(asked, SMALL.__getitem__), watch=watch):
             made.append(row)
-    assert [str(row.spec) for row in made] == ["a:euler:2:1"]
+    assert [str(row.request) for row in made] == ["a:euler:2:1"]
 
 
 def test_digits_are_judged_and_the_class_any_is_not():
-    (row,) = compare(*resolve([Spec("mnist-meanflow", guidance=2.0)], load), 20)
+    (row,) = rows("mnist-meanflow:average:1:2", n=20, load=load)
     assert row.accuracy > 0.8 and row.right.shape == (20,)
-    (row,) = compare(*resolve([Spec("mnist-meanflow")], load), 2, None)
-    assert row.right is None and as_dict(row)["class_accuracy"] is None
+    (row,) = rows("mnist-meanflow", n=2, label="any", load=load)
+    assert row.right is None and row.numbers()["class_accuracy"] is None
 
 
 @pytest.mark.parametrize("title", PRESETS)
 @pytest.mark.parametrize("data", ["mnist", "moons"])
 def test_every_preset_can_be_run(title, data):
     models = {name: read_config(path) for name, path in folders().items()}
-    specs = preset(title, {n: c for n, c in models.items() if c.data == data})
-    models, complete = resolve(specs, load)
-    assert len(set(complete)) == len(specs) > 1
+    asked = preset(title, {n: c for n, c in models.items() if c.data == data})
+    models, complete = resolve([replace(row, n=2) for row in asked], load)
+    assert len(set(complete)) == len(asked) > 1
     if title == "Equal NFE: 1, 2, 4, 8":
-        nfe = [row.samples.nfe for row in compare(models, complete, 2)]
+        nfe = [row.samples.nfe for row in compare(models, complete)]
         assert nfe == [1, 1, 1, 2, 2, 2, 4, 4, 4, 8, 8, 8]
 
 
@@ -199,15 +200,12 @@ def test_a_preset_takes_one_model_of_each_method(trained):
 
 
 def test_the_files_hold_what_was_measured(tmp_path):
-    made = [
-        measure(row, SMALL[row.spec.model])
-        for row in rows("digits:euler:2", "digits:heun:2:1.5", n=3, seed=7)
-    ]
+    made = [measure(row) for row in rows("digits:euler:2", "digits:heun:2:1.5", n=3, seed=7)]
     png, text, table = sheets.export_all(made, tmp_path)
     assert Image.open(png).width >= 3 * 4 * 28
     content = json.loads(Path(text).read_text())
     assert (content["n"], content["seed"]) == (3, 7)
-    assert content["rows"] == [as_dict(row) for row in made]
+    assert content["rows"] == [row.numbers() for row in made]
     with open(table, newline="") as file:
         lines = list(csv.DictReader(file))
     assert [float(line["rmse"]) for line in lines] == [row.rmse for row in made]

@@ -8,6 +8,7 @@ import torch
 from flowdemo.checkpoints import load
 from flowdemo.inversion import between, invert, round_trip_error
 from flowdemo.noise import noise
+from flowdemo.request import Request
 from flowdemo.sampling import sample
 from tests.conftest import make_model
 
@@ -16,7 +17,7 @@ from tests.conftest import make_model
 def test_a_sample_goes_back_to_the_noise_that_made_it(name):
     model, fine = load(name), {"solver": "rk4", "steps": 20}
     made = sample(model, 2, "all", seed=4, **fine)
-    back = invert(model, made.trajectory.states[-1], [0, 1], **fine)
+    back = invert(model, made.trajectory.states[-1], Request(label=[0, 1], **fine))
     x_0 = noise(4, 2, (1, 28, 28))
     # Not equal to it: the flow contracts to the digits, so the way back magnifies small errors.
     assert torch.nn.functional.cosine_similarity(back.x_0.flatten(), x_0.flatten(), 0) > 0.95
@@ -29,10 +30,11 @@ def test_a_sample_goes_back_to_the_noise_that_made_it(name):
 def test_an_adaptive_round_trip_of_points_is_exact_to_its_tolerance():
     model = make_model(guidance_input=True)
     x_1 = torch.tensor([[1.0, -0.5], [2.0, 0.3]])
-    back = invert(model, x_1, [1, 0], 2.5, tolerance=1e-6)
-    again = sample(model, 2, [1, 0], 2.5, "dopri5", tolerance=1e-6, x_0=back.x_0)
+    tight = {"solver": "dopri5", "tolerance": 1e-6}
+    back = invert(model, x_1, Request(label=[1, 0], guidance=2.5, **tight))
+    again = sample(model, 2, [1, 0], 2.5, x_0=back.x_0, **tight)
     assert round_trip_error(x_1, again.points) < 1e-4
-    other = sample(model, 2, [0, 1], 2.5, "dopri5", tolerance=1e-6, x_0=back.x_0)
+    other = sample(model, 2, [0, 1], 2.5, x_0=back.x_0, **tight)
     assert round_trip_error(x_1, other.points) > 1e-2  # another class from the same noise
 
 
@@ -44,10 +46,10 @@ def test_what_cannot_be_inverted_is_refused():
         (torch.full((1, 2), float("nan")), {}, "finite data of shape"),
         (torch.zeros(1, 2), {"solver": "average"}, "only goes from noise to data"),
         (torch.zeros(1, 2), {"solver": "none"}, "offers no solver"),
-        (torch.zeros(9, 2), {"solver": "euler", "steps": 99, "max_evaluations": 9}, "exceed"),
+        (torch.zeros(9, 2), {"solver": "euler", "steps": 99}, "exceed"),
     ):
         with pytest.raises(ValueError, match=message):
-            invert(model, x_1, 0, **options)
+            invert(model, x_1, Request(label=0, **options), max_evaluations=9)
     for x_0 in (torch.zeros(3, 2), torch.full((2, 2), float("inf"))):
         with pytest.raises(ValueError, match="x_0 must be"):
             sample(model, 2, 0, x_0=x_0)

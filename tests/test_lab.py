@@ -23,7 +23,9 @@ from flowdemo.lab import (
     velocity_error,
     velocity_field,
 )
-from flowdemo.sampling import Samples, Trajectory, sample
+from flowdemo.request import Request
+from flowdemo.sampling import Samples, sample
+from flowdemo.solvers import Trajectory
 from tests.conftest import make_model
 
 EIGHT = Source("eight-gaussians")
@@ -36,7 +38,8 @@ def points(n=30, seed=0):
 def of(points, labels):
     """Points as if a model had made them."""
     still = Trajectory(torch.tensor([0.0, 1.0]), torch.stack([points, points]))
-    return Samples(None, points, labels, still, 1.0, 0.0, {"guidance": 1.0}, points)
+    request = Request("", len(points), "any", guidance=1.0)
+    return Samples(request, "", None, points, labels, still, 1.0, 0.0, points)
 
 
 def test_a_source_lies_in_the_plane_and_own_points_must_be_there():

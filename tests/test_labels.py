@@ -7,13 +7,14 @@ import torch
 
 from flowdemo import checkpoints
 from flowdemo.checkpoints import load
-from flowdemo.compare import Spec, compare, resolve
+from flowdemo.compare import compare, labels_by_name, resolve, shared
 from flowdemo.evaluation.classifier import judge
-from flowdemo.labels import labels_by_name, shared
+from flowdemo.request import Request
 from flowdemo.training.finetune import grown
 from flowdemo.ui import generate
-from flowdemo.ui.compare import Comparison, run
-from flowdemo.ui.compare_controls import labels_offered
+from flowdemo.ui.compare import films, run
+from flowdemo.ui.compare_controls import labels_offered, read
+from flowdemo.ui.controls import default_request
 
 BASE = "mnist-meanflow"
 
@@ -35,8 +36,8 @@ def more(trained):
 
 
 def rows(more, names, label, n=12):
-    specs = [Spec(name) for name in names]
-    return list(compare(*resolve(specs, more.__getitem__), n, label))
+    requests = [Request(name, n, label) for name in names]
+    return list(compare(*resolve(requests, more.__getitem__)))
 
 
 def test_all_are_the_classes_that_every_row_has(more):
@@ -71,7 +72,7 @@ def test_a_class_that_a_row_has_not_is_named_with_those_that_there_are(more):
 
 def test_equal_classes_and_none_stay_as_they_were_asked_for(more):
     assert labels_by_name([more[BASE]] * 2, "all", 3) == ["all", "all"]
-    assert labels_by_name([more[BASE], more["star"]], None, 3) == [None, None]
+    assert labels_by_name([more[BASE], more["star"]], "any", 3) == ["any", "any"]
     assert shared([("a", "b", "c"), ("c", "a")]) == ("a", "c")
 
 
@@ -85,13 +86,14 @@ def test_the_classifier_judges_only_the_classes_that_it_knows(more):
 
 
 def test_generate_shows_a_class_that_was_added_and_judges_the_old_ones(more):
-    choice = replace(generate.default_choice("heart-star"), n=13, guidance=1.0)
-    *_, view = generate.run(choice)
-    right = int(view.numbers.split('fd-accuracy">')[1].split("/")[0])
-    assert f"{right}/11<" in view.numbers and right > 8  # of 0 .. 9, heart, star, 0
-    *_, view = generate.run(replace(choice, label="star"))
-    assert "fd-accuracy" not in view.numbers
-    assert set(view.samples.labels.tolist()) == {11}
+    request = replace(default_request("heart-star"), n=13, guidance=1.0)
+    *_, view = generate.run(request)
+    numbers = generate.numbers(view)
+    right = int(numbers.split('fd-accuracy">')[1].split("/")[0])
+    assert f"{right}/11<" in numbers and right > 8  # of 0 .. 9, heart, star, 0
+    *_, view = generate.run(replace(request, label="star"))
+    assert "fd-accuracy" not in generate.numbers(view)
+    assert set(view.row.samples.labels.tolist()) == {11}
 
 
 def test_the_compare_tab_offers_what_the_rows_share(more):
@@ -99,5 +101,5 @@ def test_the_compare_tab_offers_what_the_rows_share(more):
     assert offered["choices"] == ["all", *"0123456789", "any"] and offered["value"] == "all"
     offered = labels_offered("heart-star\nstar", "star")
     assert offered["choices"][-2:] == ["star", "any"] and offered["value"] == "star"
-    *_, view = run(Comparison("heart-star\nstar", n=12))
-    assert "11/11 right" in view.films or "10/11 right" in view.films  # 0 .. 9, star, 0
+    *_, view = run(read("heart-star\nstar", 12, "all", 42))
+    assert "11/11 right" in films(view) or "10/11 right" in films(view)  # 0 .. 9, star, 0

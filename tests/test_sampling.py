@@ -7,7 +7,8 @@ import torch
 
 from flowdemo.methods import METHODS
 from flowdemo.noise import noise
-from flowdemo.sampling import MAX_EVALUATIONS, parse_label, sample
+from flowdemo.request import Request, label_of
+from flowdemo.sampling import MAX_EVALUATIONS, sample
 from flowdemo.solvers import SOLVERS, SolverError
 from tests.conftest import make_model
 
@@ -95,11 +96,42 @@ def test_labels_choose_the_classes():
 
 def test_labels_are_read_from_text():
     classes = ("upper", "lower")
-    assert parse_label("lower", classes) == 1 and parse_label("0", classes) == 0
-    assert parse_label("0,lower", classes) == [0, 1]
-    assert parse_label("all", classes) == "all" and parse_label("any", classes) is None
+    assert label_of("lower", classes) == 1 and label_of("0", classes) == 0
+    assert label_of("0,lower", classes) == (0, 1)
+    assert label_of("all", classes) == "all" and label_of("any", classes) == "any"
     with pytest.raises(ValueError, match="upper, lower, all, any"):
-        parse_label("left", classes)
+        label_of("left", classes)
+
+
+def test_what_a_request_leaves_open_is_the_checkpoints_own():
+    model = make_model("mnist", "meanflow", guidance_input=True)
+    asked = Request(model.name).completed(model)
+    assert vars(asked) == {
+        "model": model.name, "n": 16, "label": "all", "guidance": 1.0, "solver": "average",
+        "steps": 2, "tolerance": None, "seed": 0,
+    }  # fmt: skip
+    assert asked.completed(model) == asked
+    assert Request(solver="euler").completed(model).steps == 20
+    assert Request(solver="dopri5").completed(model).tolerance == 1e-3
+
+
+def test_a_request_comes_back_from_its_link():
+    model = make_model()
+    for asked in (Request(label=1, guidance=2.5, n=3), Request(solver="dopri5", label="any")):
+        complete = asked.completed(model)
+        query = {key: str(value) for key, value in complete.query(model.config.classes).items()}
+        assert query["label"] in (*model.config.classes, "any")
+        assert Request.from_query(query).completed(model) == complete
+
+
+def test_the_settings_of_samples_are_plain_json():
+    made = sample(make_model(), 2, [0, 1], seed=3)
+    assert made.settings == {
+        "model": "moons-flow-matching", "revision": "test", "n": 2, "label": [0, 1],
+        "solver": "euler", "steps": 2, "tolerance": None, "guidance": 1.0, "seed": 3,
+    }  # fmt: skip
+    assert sample(make_model(), 2).settings["label"] is None
+    assert sample(make_model(), 2, x_0=made.x_0).settings["seed"] is None
 
 
 def test_equal_requests_give_equal_pictures_whatever_else_draws():

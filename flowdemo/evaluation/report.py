@@ -1,37 +1,26 @@
 """The measured numbers of a checkpoint: quality over evaluations and CFG weight."""
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from flowdemo.config import Measured
 from flowdemo.data import pixels_of, points_of
 from flowdemo.evaluation.classifier import FOLDER, judge
 from flowdemo.evaluation.metrics import frechet_distance, moments, straightness, wasserstein_2
 from flowdemo.methods import AVERAGE
 from flowdemo.model import Model
-from flowdemo.sampling import Samples, evaluations_per_step, is_image, sample
+from flowdemo.request import Request, evaluations_per_step
+from flowdemo.sampling import Samples, Watch, run
 from flowdemo.starts import start
 
 NFES, GUIDANCES = (1, 2, 4, 8, 16, 50), (1.0, 2.0)
 SEED, BATCH, IMAGES, POINTS = 20_000_000, 100, 10_000, 2_000
-
-
-@dataclass(frozen=True)
-class Row:
-    """One cell of the grid; the numbers of images or those of points are None."""
-
-    nfe: int
-    guidance: float
-    solver: str
-    steps: int
-    n: int
-    class_accuracy: float | None = None
-    frechet_distance: float | None = None
-    wasserstein_2: float | None = None
+STRAIGHTNESS_SAMPLES = {"image": 8, "points": 100}  # that are followed, whoever asks
 
 
 def evaluate(
@@ -39,7 +28,7 @@ def evaluate(
     n: int | None = None,
     nfes: tuple[int, ...] = NFES,
     guidances: tuple[float, ...] = GUIDANCES,
-) -> Iterator[Row]:
+) -> Iterator[Measured]:
     """The rows of the grid that the model can do, one after the other.
 
     Solver: the network's own average step, else Euler. A model that guides by two evaluations takes
@@ -52,47 +41,39 @@ def evaluate(
         for nfe in nfes:
             fits = model.config.fixed_steps in (None, nfe // per_step)
             if low <= guidance <= high and nfe % per_step == 0 and fits:
-                yield measure(model, nfe, guidance, solver, nfe // per_step, n)
+                how = {"solver": solver, "steps": nfe // per_step, "guidance": guidance}
+                request = Request(model.name, n, **how)
+                yield Measured(nfe=nfe, **how, **measured(model, request))
 
 
-def measure(model: Model, nfe: int, guidance: float, solver: str, steps: int, n: int | None) -> Row:
-    """One row, on n samples with the labels of the test set (images) or of fresh points."""
-    if not is_image(model):
-        n = n or POINTS
-        real, labels = points_of(model.config.data, n, SEED)
-        points = draw(model, labels, guidance, solver, steps)
-        w2 = wasserstein_2(points, real)
-        return Row(nfe, guidance, solver, steps, n, wasserstein_2=w2)
-    referee, labels = judge(model.config.data), test_labels(model.config.data)[: n or IMAGES]
-    features, predicted = referee.look(draw(model, labels, guidance, solver, steps))
-    accuracy = (predicted == labels).double().mean().item()
+def measured(model: Model, request: Request) -> dict[str, Any]:
+    """n and the quality of its samples, with the labels of the test set or of fresh points."""
+    data = model.config.data
+    if not model.is_image:
+        n = request.n or POINTS
+        real, labels = points_of(data, n, SEED)
+        return {"n": n, "wasserstein_2": wasserstein_2(draw(model, labels, request), real)}
+    referee, labels = judge(data), test_labels(data)[: request.n or IMAGES]
+    features, predicted = referee.look(draw(model, labels, request))
     distance = frechet_distance(*moments(features), referee.mean, referee.covariance)
-    return Row(nfe, guidance, solver, steps, len(labels), accuracy, distance)
+    accuracy = (predicted == labels).double().mean().item()
+    return {"n": len(labels), "class_accuracy": accuracy, "frechet_distance": distance}
 
 
-def draw(model: Model, labels: Tensor, guidance: float, solver: str, steps: int) -> Tensor:
+def draw(model: Model, labels: Tensor, request: Request) -> Tensor:
     """Samples (n, ...) with these labels, a batch at a time; every row has noise of its own."""
     parts = []
     for i, part in enumerate(labels.split(BATCH)):
-        made = sample(
-            model,
-            len(part),
-            part.tolist(),
-            guidance,
-            solver,
-            steps,
-            seed=SEED + i,
-            keep_trajectory=False,
-        )
+        batch = replace(request, n=len(part), label=part.tolist(), seed=SEED + i)
+        made = run(model, batch, keep_trajectory=False)
         parts.append(made.images if made.points is None else made.points)
     return torch.cat(parts)
 
 
-def straightness_of(
-    model: Model, samples: Samples, most: int = 16, watch: Callable[[int], None] = lambda done: None
-) -> float:
-    """Straightness of the flow that made these samples, along the first `most` of them."""
-    labels, guidance = samples.labels[:most], samples.settings["guidance"]
+def straightness_of(model: Model, samples: Samples, watch: Watch = lambda rows: None) -> float:
+    """Straightness of the flow that made these samples, along the first of them."""
+    most = STRAIGHTNESS_SAMPLES[model.kind]
+    labels, guidance = samples.labels[:most], samples.request.guidance
     x_0 = samples.x_0[:most].to(model.device)
 
     def velocity(x: Tensor, t: Tensor) -> Tensor:
@@ -100,11 +81,6 @@ def straightness_of(
         return model.velocity(x, t, labels, guidance)
 
     return straightness(velocity, x_0, eps=model.config.eps)
-
-
-def as_dict(row: Row) -> dict[str, Any]:
-    """The measured fields of a row."""
-    return {key: value for key, value in asdict(row).items() if value is not None}
 
 
 def merge(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -120,7 +96,7 @@ def summary(model: Model) -> dict[str, Any]:
     """
     if not model.is_followed:
         return floor(model.config.data)
-    n = 100 if is_image(model) else 1000
+    n = 100 if model.is_image else 1000
     labels = torch.arange(n) % model.empty
     x_0 = start(model, SEED, n)
     straight = straightness(lambda x, t: model.velocity(x, t, labels), x_0, eps=model.config.eps)
