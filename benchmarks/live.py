@@ -9,9 +9,9 @@ import sys
 import time
 
 import torch
+from flowdemo.ui.lab_desk import Desk
 
 from flowdemo.training.live import Wish
-from flowdemo.ui.lab_desk import Desk
 from flowdemo.ui.lab_train import train, train_chain
 
 

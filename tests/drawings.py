@@ -5,10 +5,10 @@ import io
 import zipfile
 from pathlib import Path
 
+from flowdemo.ui.train_events import add_drawing
 from PIL import Image, ImageDraw
 
 from flowdemo.training.finetune import Wish
-from flowdemo.ui.train_events import add_drawing
 from flowdemo.ui.train_pictures import Basket
 
 WISH = Wish("mine", steps=3)

@@ -3,110 +3,109 @@
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from urllib.parse import parse_qsl
 
 import gradio as gr
 import pytest
 
 from flowdemo.checkpoints import load, save
-from flowdemo.ui import adder, compare_events, text
-from flowdemo.ui import compare as compare_engine
-from flowdemo.ui.compare import (
-    Comparison,
-    comparison_from,
-    measured,
-    run,
-    table,
-)
-from flowdemo.ui.compare_controls import first_comparison, of_preset
+from flowdemo.ui import adder, compare, text
+from flowdemo.ui.compare import beside, export_rows, films, link, measure, nearest, run, table
+from flowdemo.ui.compare_controls import (
+    SHARED,
+    choose_preset,
+    lines_of,
+    of_preset,
+    opened_by,
+    read,
+)  # fmt: skip
 from flowdemo.ui.work import Stopped, Switch
 from tests.conftest import make_model
+from tests.pages import query_of, runner_of, states_of
 
-POINTS = Comparison("moons-flow-matching:euler:4\nmoons-meanflow", n=20)
+POINTS = "moons-flow-matching:euler:4\nmoons-meanflow"
 
 
-def views(comparison, wanted=lambda: True):
-    return [state for state in run(comparison, wanted) if not isinstance(state, str)]
+def views(rows, n=20, label="all", seed=42, wanted=lambda: True):
+    states = run(read(rows, n, label, seed), wanted)
+    return [state for state in states if not isinstance(state, str)]
 
 
 def test_rows_appear_as_they_finish_and_share_one_player():
     first, second = views(POINTS)
     assert (len(first.rows), len(second.rows)) == (1, 2)
-    films = json.loads(second.films)["films"]
-    assert [len(film["times"]) for film in films] == [5, 2]
-    assert films[0]["caption"].startswith("moons-flow-matching, euler, 4 step(s), w = 1: NFE 4")
-    assert films[0]["colour"] == "#0072B2" and films[1]["colour"] == "#009E73"
-    assert second.table.count("<tr") == 3 and second.table.count("…") == 4  # slow numbers to come
+    shown = json.loads(films(second))["films"]
+    assert [len(film["times"]) for film in shown] == [5, 2]
+    assert shown[0]["caption"].startswith("moons-flow-matching, euler, 4 step(s), w = 1: NFE 4")
+    assert shown[0]["colour"] == "#0072B2" and shown[1]["colour"] == "#009E73"
+    assert table(second).count("<tr") == 3 and table(second).count("…") == 4  # numbers to come
 
 
 def test_the_slow_numbers_follow_row_by_row():
     *_, view = views(POINTS)
-    steps = [rows for rows in measured(view.rows, lambda: True) if rows is not None]
-    assert [table(rows).count("…") for rows in steps] == [2, 0]
-    assert [row.rmse is None for row in steps[0]] == [False, True]
-    assert list(measured(steps[-1], lambda: True)) == []  # nothing is measured twice
+    steps = [state for state in measure(view) if state is not None]
+    assert [table(state).count("…") for state in steps] == [2, 0]
+    assert [row.rmse is None for row in steps[0].rows] == [False, True]
 
 
 def test_the_exported_numbers_are_those_of_the_table():
     *_, view = views(POINTS)
-    *_, (*_, rows) = compare_events.measure(showing(view.rows), view.rows)
-    update = compare_events.export_rows(rows)
+    *_, view = measure(view)
+    update = export_rows(view)
     (path,) = [f for f in update["value"] if f.endswith(".json")]
     for row in json.loads(Path(path).read_text())["rows"]:
-        assert f"{row['rmse']:.4f}" in table(rows) and f"{row['straightness']:.3f}" in table(rows)
+        assert f"{row['rmse']:.4f}" in table(view) and f"{row['straightness']:.3f}" in table(view)
 
 
 def test_only_the_rows_on_the_page_are_measured_there():
     """The measuring of one comparison may have waited while another one took its place."""
     *_, view = views(POINTS)
-    assert len(list(compare_events.measure(showing([]), view.rows))) == 1
+    assert len(list(runner_of(compare.TAB).measure(showing(None), view))) == 1
 
 
-def showing(rows):
+def showing(view):
     switch = Switch()
-    switch.shown = rows
+    switch.shown = view
     return switch
 
 
 def test_a_stopped_measurement_says_that_nothing_more_comes():
     *_, view = views(POINTS)
-    for action, pending in (("stop", ["&ndash;"]), ("begin", [])):
-        switch = showing(view.rows)
-        states = compare_events.measure(switch, view.rows)
+    for action, count in (("stop", 1), ("begin", 0)):
+        switch = showing(view)
+        states = runner_of(compare.TAB).measure(switch, view)
         next(states)
         getattr(switch, action)()
         late = [state[0] for state in states if isinstance(state[0], str)]
         # After Stop; but a comparison that began meanwhile has the table for itself.
-        assert [text.count("…") for text in late] == [0] * len(pending)
-        assert all("&ndash;" in text for text in late) and len(late) == len(pending)
+        assert len(late) == count and all("…" not in t and "\u2013" in t for t in late)
 
 
 def test_an_error_leaves_no_progress_behind():
-    rows = "moons-flow-matching:euler:50\nmoons-flow-matching:dopri5@1e-6"
-    states = compare_events.press(Switch(), rows, 1000, "all", 0)
-    seen = []
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(gr.Error):
-        patch.setattr(compare_engine, "budget", lambda model: 51_000)
-        for state in states:
+    rows = "moons-flow-matching:euler:900\nmoons-flow-matching:dopri5@1e-6"
+    runner, seen = runner_of(compare.TAB), []
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(gr.Error, match="larger tolerance"):
+        patch.setenv("FLOWDEMO_PUBLIC", "1")
+        for state in runner.press(Switch(), rows, 1000, "all", 0):
             seen.append(state)
-    assert seen[-1][0] == text.IDLE
-    assert any(isinstance(state[-1], list) for state in seen)  # the first row had come
+    states = states_of(runner, *seen)
+    assert states[-1]["status"] == text.IDLE
+    assert any(isinstance(state["view"], compare.View) for state in states)  # of the first row
 
 
 def test_points_of_all_rows_are_at_one_scale():
     rows = "two-gaussians-flow-matching:euler:1\ntwo-gaussians-meanflow"
-    *_, view = views(Comparison(rows, n=50))
-    first, second = json.loads(view.films)["films"]
+    *_, view = views(rows, n=50)
+    first, second = json.loads(films(view))["films"]
     assert first["extent"] == second["extent"]
     furthest = max(row.samples.trajectory.states.abs().max().item() for row in view.rows)
     assert first["extent"] == pytest.approx(1.08 * furthest, abs=1e-3)
-    a, b = compare_events.beside(view.rows, "1. x", "2. y")
+    a, b = beside(view, "1. x", "2. y")
     assert a.size == b.size
 
 
 def test_a_comparison_stops_between_and_inside_rows():
-    long = Comparison("moons-flow-matching:euler:2\nmoons-flow-matching:euler:200", n=1000)
-    seen = []
+    rows = "moons-flow-matching:euler:2\nmoons-flow-matching:euler:200"
+    long, seen = read(rows, 1000, "all", 42), []
 
     def wanted():
         return len(seen) < 1
@@ -122,7 +121,7 @@ def test_quality_is_that_of_the_cards_and_nothing_else():
     *_, view = views(POINTS)
     figure, accuracy, timing = view.quality
     assert accuracy is None  # of points
-    names = list(dict.fromkeys(row.spec.model for row in view.rows))
+    names = list(dict.fromkeys(row.request.model for row in view.rows))
     assert {t.name.partition(",")[0] for t in figure.data} == set(names) and len(names) == 2
     for name in names:
         measured_rows = load(name).config.results["rows"]
@@ -135,14 +134,14 @@ def test_quality_is_that_of_the_cards_and_nothing_else():
 
 def test_an_unmeasured_checkpoint_has_no_curve(trained):
     save(make_model(), trained / "moons-new")
-    *_, view = views(Comparison("moons-new:euler:2", n=2))
+    *_, view = views("moons-new:euler:2", n=2)
     assert view.quality[:2] == (None, None)
-    *_, view = views(Comparison("moons-new:euler:2\nmoons-reflow:euler:1", n=2))
+    *_, view = views("moons-new:euler:2\nmoons-reflow:euler:1", n=2)
     assert {t.name.partition(",")[0] for t in view.quality[0].data} == {"moons-reflow"}
 
 
 def test_models_of_one_method_have_one_colour_and_marks_of_their_own():
-    *_, view = views(Comparison("mnist-meanflow\nmnist-reflow\nmnist-meanflow-scratch", n=1))
+    *_, view = views("mnist-meanflow\nmnist-reflow\nmnist-meanflow-scratch", n=1)
     marks = {
         (t.name.partition(",")[0], t.line.color, t.marker.symbol) for t in view.quality[0].data
     }
@@ -154,40 +153,38 @@ def test_models_of_one_method_have_one_colour_and_marks_of_their_own():
 
 
 def test_a_link_brings_the_comparison_back():
-    *_, view = views(Comparison("moons-flow-matching:euler:4\nmoons-meanflow", 7, "upper", 5))
-    query = dict(parse_qsl(view.link.split('href="?')[1].split('"')[0].replace("&amp;", "&")))
-    again = comparison_from(query)
-    assert again == Comparison(
-        "moons-flow-matching:euler:4:1\nmoons-meanflow:average:1:1", 7, "upper", 5
-    )
+    *_, view = views(POINTS, 7, "upper", 5)
+    (rows, n, label, seed, *_), _ = opened_by(query_of(link(view)))
+    assert rows == "moons-flow-matching:euler:4:1\nmoons-meanflow:average:1:1"
+    assert (n["value"], label["value"], seed) == (7, "upper", 5)
 
 
 def test_a_link_says_when_the_weights_are_others_now():
-    *_, view = views(Comparison("moons-flow-matching:euler:1\nmoons-reflow:euler:1", 2))
-    query = dict(parse_qsl(view.link.split('href="?')[1].split('"')[0].replace("&amp;", "&")))
+    *_, view = views("moons-flow-matching:euler:1\nmoons-reflow:euler:1", 2)
+    query = query_of(link(view))
     assert len(query["rev"].split(",")) == 2
 
     def status(changes):
-        return compare_events.open_link(SimpleNamespace(query_params=query | changes))[-2]
+        request = SimpleNamespace(query_params=query | changes)
+        return runner_of(compare.TAB).open_link(request, 7, turn=True)[-2]
 
     assert status({}) == text.IDLE
     assert "other weights (&lt;b&gt;)" in status({"rev": "<b>"})
 
 
 def test_the_first_comparison_is_every_method_as_it_is_meant():
-    assert first_comparison("mnist").rows.splitlines() == [
+    rows, _ = of_preset("As each is meant", "mnist", SHARED)
+    assert lines_of(rows).splitlines() == [
         "mnist-flow-matching:euler:50:1", "mnist-reflow:euler:1:1", "mnist-meanflow:average:1:1",
     ]  # fmt: skip
     with pytest.raises(ValueError, match="no model of 'nothing'"):
-        of_preset("CFG sweep", "nothing", POINTS)
+        of_preset("CFG sweep", "nothing", SHARED)
 
 
 def test_the_columns_of_the_contact_sheet_are_the_classes():
-    rows = "mnist-meanflow:average:1:1"
-
     def chosen(title, data):
-        rows_, n, label, *_ = compare_events.choose_preset(Switch(), data, title, rows, 3, "7", 5)
-        return rows_.count("\n") + 1, n["value"], label["value"]
+        rows, n, label, *_ = choose_preset(Switch(), data, title, 3, "7", 5)
+        return rows.count("\n") + 1, n["value"], label["value"]
 
     assert chosen("Contact sheet: CFG x steps", "mnist") == (9, 10, "all")
     assert chosen("Contact sheet: CFG x steps", "moons") == (9, 3, "all")  # points have no columns
@@ -206,24 +203,26 @@ def test_the_columns_of_the_contact_sheet_are_the_classes():
 )
 def test_wrong_rows_are_one_message_and_change_nothing(rows, message):
     with pytest.raises(gr.Error, match=message):
-        list(compare_events.press(Switch(), rows, 4, "all", 0))
+        list(runner_of(compare.TAB).press(Switch(), rows, 4, "all", 0))
 
 
 def test_a_public_app_takes_fewer_rows(monkeypatch):
-    thirteen = Comparison("moons-meanflow\n" * 13, n=1)
-    assert len(views(thirteen)) == 13
+    thirteen = "moons-meanflow\n" * 13
+    assert len(views(thirteen, n=1)) == 13
     monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
     with pytest.raises(ValueError, match="1 to 12 rows, not 13"):
-        views(thirteen)
+        views(thirteen, n=1)
 
 
-def test_a_model_that_changed_meanwhile_is_not_measured(trained):
+def test_what_is_measured_are_the_weights_that_made_the_samples(trained):
     save(make_model(), trained / "moons-mine")
-    choice = Comparison("moons-mine:euler:2", n=2)
-    *_, view = views(choice)
+    *_, view = views("moons-mine:euler:2", n=2)
+    *_, before = measure(view)
     save(make_model("moons", "reflow", guidance_input=True), trained / "moons-mine")
-    with pytest.raises(ValueError, match="has changed since"):
-        list(measured(view.rows, lambda: True))
+    *_, after = measure(view)
+    assert after.rows[0].rmse == before.rows[0].rmse
+    *_, other = measure(views("moons-mine:euler:2", n=2)[-1])
+    assert other.rows[0].rmse != before.rows[0].rmse
 
 
 def test_a_row_is_added_only_if_the_model_offers_it():
@@ -237,23 +236,23 @@ def test_a_row_is_added_only_if_the_model_offers_it():
 
 
 def test_the_nearest_real_images_are_those_of_the_chosen_row():
-    *_, view = views(Comparison("mnist-meanflow:average:1:1\nmnist-reflow:euler:1:1", 3))
-    shown = [compare_events.nearest(view.rows, name) for name in ("1. x", "2. y")]
+    *_, view = views("mnist-meanflow:average:1:1\nmnist-reflow:euler:1:1", 3)
+    shown = [nearest(view, name) for name in ("1. x", "2. y")]
     assert shown[0][1].tobytes() != shown[1][1].tobytes() and "median" in shown[0][2]
-    assert compare_events.nearest(view.rows, "typed") == [gr.skip()] * 3
-    *_, points = views(Comparison("moons-reflow:euler:1:1", 3))
-    assert compare_events.nearest(points.rows, "1. x")[0] == gr.update(visible=False)
+    assert nearest(view, "typed") == [gr.skip()] * 3
+    *_, points = views("moons-reflow:euler:1:1", 3)
+    assert nearest(points, "1. x")[0] == gr.update(visible=False)
 
 
 def test_two_rows_lie_beside_each_other():
-    *_, view = views(Comparison("mnist-meanflow\nmnist-reflow", n=4))
-    a, b = compare_events.beside(view.rows, "1. x", "2. y")
+    *_, view = views("mnist-meanflow\nmnist-reflow", n=4)
+    a, b = beside(view, "1. x", "2. y")
     assert a.size == b.size and a.tobytes() != b.tobytes()
     for other in (None, "", "3. z", "0. z", "nonsense"):
-        assert compare_events.beside(view.rows, "1. x", other) == gr.skip()
-    assert compare_events.beside([], "1. x", "2. y") == gr.skip()
+        assert beside(view, "1. x", other) == gr.skip()
+    assert beside(None, "1. x", "2. y") == gr.skip()
 
 
 def test_nothing_to_export_says_so():
     with pytest.raises(gr.Error, match="press Compare"):
-        compare_events.export_rows([])
+        export_rows(None)

@@ -10,17 +10,14 @@ import torch
 
 import flowdemo
 from flowdemo import model as models
-from flowdemo.sampling import sample
+from flowdemo.request import Request
+from flowdemo.sampling import run
 from flowdemo.ui import gpu
 from flowdemo.ui.models import budget, load, operations_of
 from tests.conftest import make_model
 
 NAME = "moons-flow-matching"
-GIVEN = (4, "all", 2.0, "euler", 3)
-
-
-def draw(model, **options):
-    return gpu.draw(model, *GIVEN, watch=lambda rows: None, seed=5, **options)
+GIVEN = Request("", 4, "all", 2.0, "euler", 3, seed=5)
 
 
 @pytest.fixture
@@ -34,14 +31,14 @@ def lent(monkeypatch):
 
 
 def test_a_large_network_goes_to_the_lent_gpu_by_numbers_alone(lent):
-    assert draw(flowdemo.load(NAME), keep_trajectory=False) == ("made there", "")
-    assert lent == [(NAME, GIVEN, {"seed": 5, "keep_trajectory": False})]
+    assert gpu.draw(flowdemo.load(NAME), GIVEN) == ("made there", "")
+    assert lent == [(NAME, GIVEN)]
     assert pickle.loads(pickle.dumps(lent)) == lent
 
 
 def test_a_small_network_stays_on_the_cpu(lent, monkeypatch):
     monkeypatch.setattr(models, "LARGE", 20_000_000)
-    made, note = draw(make_model("mnist"))
+    made, note = gpu.draw(make_model("mnist"), GIVEN)
     assert made.images.shape == (4, 1, 28, 28) and note == "" and lent == []
 
 
@@ -51,7 +48,7 @@ def test_where_no_gpu_is_lent_a_large_network_stays_too(lent, monkeypatch, value
         monkeypatch.delenv("SPACES_ZERO_GPU")
     else:
         monkeypatch.setenv("SPACES_ZERO_GPU", value)
-    made, note = draw(flowdemo.load(NAME))
+    made, note = gpu.draw(flowdemo.load(NAME), GIVEN)
     assert len(made.points) == 4 and note == "" and lent == []
 
 
@@ -61,36 +58,36 @@ def test_without_quota_the_run_falls_back_to_the_cpu_and_says_so(lent, monkeypat
 
     monkeypatch.setattr(gpu, "on_lent_gpu", refuse)
     model, watched = flowdemo.load(NAME), []
-    made, note = gpu.draw(model, *GIVEN, watch=watched.append, seed=5)
-    assert torch.equal(made.points, sample(model, *GIVEN, seed=5).points)
+    made, note = gpu.draw(model, GIVEN, watched.append)
+    assert torch.equal(made.points, run(model, GIVEN).points)
     assert note == "You have exceeded your GPU quota" and len(watched) == 3
     monkeypatch.setattr(gpu, "budget", lambda model: 11)
     with pytest.raises(ValueError, match="quota: on the CPU, 24 network evaluations") as error:
-        draw(model)
+        gpu.draw(model, GIVEN)
     assert "\n" not in str(error.value)
 
 
 def test_an_error_of_the_request_comes_out_of_the_lent_run(lent, monkeypatch):
     monkeypatch.setattr(gpu, "on_lent_gpu", lambda *given: ValueError("steps must lie in"))
     with pytest.raises(ValueError, match="steps must lie"):
-        draw(flowdemo.load(NAME))
+        gpu.draw(flowdemo.load(NAME), GIVEN)
 
 
 def test_the_lent_function_samples_the_model_of_that_name_within_the_limits(monkeypatch):
     moved = []
     monkeypatch.setattr(gpu, "moved_to", lambda model, device: moved.append(device) or model)
-    made = gpu.on_lent_gpu(NAME, GIVEN, {"seed": 5})
+    made = gpu.on_lent_gpu(NAME, GIVEN)
     assert moved == [torch.device("cuda")]
-    assert torch.equal(made.points, sample(flowdemo.load(NAME), *GIVEN, seed=5).points)
+    assert torch.equal(made.points, run(flowdemo.load(NAME), GIVEN).points)
     monkeypatch.setattr(gpu, "budget", lambda model: 11)
-    refused = gpu.on_lent_gpu(NAME, GIVEN, {})
+    refused = gpu.on_lent_gpu(NAME, GIVEN)
     assert isinstance(refused, ValueError) and "exceed the limit of 11" in str(refused)
 
 
 def test_a_lent_call_asks_for_seconds_by_its_work(monkeypatch):
-    few, many = gpu.seconds_of(NAME, (4,), {}), gpu.seconds_of(NAME, (10**9,), {})
+    few, many = (gpu.seconds_of(NAME, Request(n=n)) for n in (4, 10**9))
     assert few == gpu.LEAST < many == gpu.MOST <= 120
-    assert gpu.seconds_of(NAME, (), {}) == few
+    assert gpu.seconds_of(NAME, Request()) == few
 
 
 @pytest.mark.parametrize("is_there", [True, False])

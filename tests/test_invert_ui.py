@@ -1,7 +1,6 @@
 """Inversion in the Compare tab by its functions."""
 
 import json
-from dataclasses import replace
 
 import gradio as gr
 import numpy as np
@@ -10,10 +9,12 @@ from PIL import Image
 
 from flowdemo.checkpoints import load
 from flowdemo.exports import image_grid
+from flowdemo.request import Request
 from flowdemo.sampling import sample
-from flowdemo.ui import invert_tab, text
-from flowdemo.ui.invert import WAY, Trip, example, run
+from flowdemo.ui import text
+from flowdemo.ui.invert import GUESS, TAB, WAY, Trip, example, run
 from flowdemo.ui.work import Stopped, Switch
+from tests.pages import runner_of
 
 
 @pytest.fixture(scope="module")
@@ -21,13 +22,18 @@ def seven():
     return image_grid(sample(load("mnist-reflow"), 1, 7, 2.0, seed=1).images, scale=10)
 
 
-def travelled(picture, trip):
-    *_, view = run(picture, trip)
+def trip(picture, back, forth=None, label=GUESS, guidance=1.0):
+    there = Request(back, label=GUESS, guidance=1.0)
+    return Trip(picture, there, Request(forth or back, label=label, guidance=guidance))
+
+
+def travelled(*asked):
+    *_, view = run(trip(*asked))
     return view
 
 
 def test_a_digit_comes_back_from_its_noise(seven):
-    view = travelled(seven, Trip("mnist-flow-matching"))
+    view = travelled(seven, "mnist-flow-matching")
     back, forth, others = json.loads(view.films)["films"]
     assert view.error < 0.02 and "takes the digit for a 7" in view.words
     assert (back["n"], forth["n"], others["n"]) == (1, 1, WAY)
@@ -37,11 +43,8 @@ def test_a_digit_comes_back_from_its_noise(seven):
 
 
 def test_forward_as_another_class_or_by_another_method_is_another_picture(seven):
-    trip = Trip("mnist-reflow", forward="mnist-reflow")
-    same = travelled(seven, trip)
-    other = travelled(
-        seven, replace(trip, forward="mnist-meanflow", forward_label="1", forward_guidance=3.0)
-    )
+    same = travelled(seven, "mnist-reflow")
+    other = travelled(seven, "mnist-reflow", "mnist-meanflow", "1", 3.0)
     assert other.error == same.error < 0.02  # of the way there and back, wherever one goes then
     assert "what came back for a 7" in same.words and "what came back for a 1" in other.words
     pictures = [json.loads(view.films)["films"][1]["data"] for view in (same, other)]
@@ -50,16 +53,16 @@ def test_forward_as_another_class_or_by_another_method_is_another_picture(seven)
 
 def test_a_trip_can_be_stopped(seven):
     with pytest.raises(Stopped):
-        list(run(seven, Trip("mnist-flow-matching"), lambda: False))
+        list(run(trip(seven, "mnist-flow-matching"), lambda: False))
 
 
 def test_nothing_drawn_is_a_message():
     with pytest.raises(ValueError, match="draw a digit"):
-        list(run(None, Trip("mnist-reflow")))
+        list(run(trip(None, "mnist-reflow")))
     pad = {"composite": Image.new("RGBA", (280, 280), (0, 0, 0, 0))}
     values = ["mnist-reflow", "as seen", 1.0, "mnist-reflow", "as seen", 1.0, 1]
     for empty in (None, pad):
-        states = invert_tab.travel_for(Switch(), empty, *values)
+        states = runner_of(TAB).press(Switch(), empty, *values)
         assert next(states)[0] == text.IDLE  # no progress of a trip that failed
         with pytest.raises(gr.Error, match="draw a digit"):
             next(states)

@@ -6,13 +6,13 @@ from pathlib import Path
 import gradio as gr
 import pytest
 import torch
+from flowdemo.ui.lab_desk import Desk
 
 import flowdemo
 from flowdemo import checkpoints, inventory, store
 from flowdemo.checkpoints import CONFIG, WEIGHTS
 from flowdemo.hub import Progress
 from flowdemo.ui import models, shelf, shelf_events
-from flowdemo.ui.lab_desk import Desk
 from flowdemo.ui.models import bar, fetching, label_of
 from flowdemo.ui.work import Stopped, Switch
 from tests.conftest import make_model

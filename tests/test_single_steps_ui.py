@@ -7,12 +7,13 @@ import pytest
 from flowdemo import presets
 from flowdemo.checkpoints import save
 from flowdemo.cli import main
-from flowdemo.compare import parse_spec, resolve
+from flowdemo.compare import resolve
+from flowdemo.request import Request
 from flowdemo.ui import adder
-from flowdemo.ui.controls import properties
-from flowdemo.ui.generate import default_choice, measured, pending, run
-from flowdemo.ui.invert_tab import goes_back
-from flowdemo.ui.lab_desk import Desk, titles
+from flowdemo.ui.controls import default_request, properties
+from flowdemo.ui.generate import measure, numbers, run
+from flowdemo.ui.invert import goes_back
+from flowdemo.ui.lab_workspace import Workspace
 from flowdemo.ui.models import by_data, configs, load
 from tests.conftest import make_model
 
@@ -28,23 +29,24 @@ def only_inverts(trained):
 
 
 def test_generate_and_the_adder_offer_one_euler_step_that_cannot_be_changed():
-    p = properties(default_choice(DISTILLED))
+    p = properties(default_request(DISTILLED))
     assert p["solver"]["choices"] == ["euler"]
     assert (p["steps"]["value"], p["steps"]["interactive"]) == (1, False)
-    assert properties(default_choice("mnist-reflow"))["steps"]["interactive"] is True
+    assert properties(default_request("mnist-reflow"))["steps"]["interactive"] is True
     solver, steps, _ = adder.offer(DISTILLED)
     assert solver["choices"] == ["euler"] and steps["interactive"] is False
 
 
 def test_it_is_sampled_and_no_straightness_is_claimed():
-    *_, view = run(default_choice(DISTILLED))
-    assert list(measured(view.samples)) == []  # the numbers stay as they are
-    assert pending(load(DISTILLED)) == "\u2013" and pending(load("mnist-reflow")) == "…"
+    *_, view = run(default_request(DISTILLED))
+    assert list(measure(view)) == []  # the numbers stay as they are
+    *_, followed = run(default_request("mnist-reflow"))
+    assert "\u2013" in numbers(view) and "…" in numbers(followed)
 
 
 def test_other_steps_are_refused_by_name(capsys):
     with pytest.raises(ValueError, match=r"makes 1 step\(s\), not 4"):
-        resolve([parse_spec(f"{DISTILLED}:euler:4")], load)
+        resolve([Request.parse(f"{DISTILLED}:euler:4")], load)
     with pytest.raises(SystemExit):
         main(["sample", DISTILLED, "--steps", "2"])
     assert "makes 1 step(s), not 2" in capsys.readouterr().err
@@ -68,5 +70,5 @@ def test_the_lab_draws_velocities_that_exist_at_every_time_in_the_plane_as_it_is
     changes = {"step": {"trained_times": "t0"}, "scaled": {"std": (2.0, 1.0)}, "usual": {}}
     for name, change in changes.items():
         save(replace(usual, config=usual.config.model_copy(update=change)), trained / name)
-    shown = titles("moons", Desk())
+    shown = Workspace().titles("moons")
     assert "usual" in shown and "step" not in shown and "scaled" not in shown

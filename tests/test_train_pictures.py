@@ -9,6 +9,7 @@ import gradio as gr
 import numpy as np
 import pytest
 import torch
+from flowdemo.ui.train_events import add_drawing, add_files, add_place, config_of, shown
 from PIL import Image
 
 from flowdemo.checkpoints import save
@@ -16,7 +17,6 @@ from flowdemo.data.drawn import to_digit
 from flowdemo.data.pictures import Pictures
 from flowdemo.ui import train_events
 from flowdemo.ui.train import run
-from flowdemo.ui.train_events import add_drawing, add_files, add_place, config_of, shown
 from flowdemo.ui.train_pictures import Basket, sheet
 from flowdemo.ui.work import Switch
 from tests.conftest import make_model

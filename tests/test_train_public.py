@@ -8,6 +8,8 @@ from types import SimpleNamespace
 
 import gradio as gr
 import pytest
+from flowdemo.ui.lab_desk import Desk
+from flowdemo.ui.train_events import add_drawing, add_place, press
 from gradio.context import LocalContext
 
 from flowdemo import checkpoints, settings, visitors
@@ -15,10 +17,8 @@ from flowdemo.checkpoints import load, read_config
 from flowdemo.training.finetune import Wish
 from flowdemo.ui import shelf, train, train_tab
 from flowdemo.ui.app import build_app
-from flowdemo.ui.lab_desk import Desk
 from flowdemo.ui.models import by_data, label_of, operations_of
 from flowdemo.ui.train import run
-from flowdemo.ui.train_events import add_drawing, add_place, press
 from flowdemo.ui.train_pictures import Basket
 from flowdemo.ui.work import Switch
 from tests.drawings import VALUES, WISH, basket_of, drawn, pad, png

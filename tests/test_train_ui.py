@@ -6,6 +6,8 @@ from types import SimpleNamespace
 
 import gradio as gr
 import pytest
+from flowdemo.ui.train_events import add_drawing, press
+from flowdemo.ui.train_live import Clock, Curve
 
 from flowdemo.checkpoints import load, read_config, save
 from flowdemo.compare import Spec, compare, resolve
@@ -26,8 +28,6 @@ from flowdemo.ui.controls import properties
 from flowdemo.ui.generate import default_choice
 from flowdemo.ui.models import by_data
 from flowdemo.ui.train import run
-from flowdemo.ui.train_events import add_drawing, press
-from flowdemo.ui.train_live import Clock, Curve
 from flowdemo.ui.train_pictures import Basket
 from flowdemo.ui.work import Stopped, Switch
 from tests.conftest import make_model

@@ -16,51 +16,55 @@ from plotly.graph_objects import Figure
 from flowdemo import checkpoints
 from flowdemo.checkpoints import folders, load, save
 from flowdemo.methods import METHODS
+from flowdemo.request import Request
 from flowdemo.sampling import sample
-from flowdemo.ui import app, controls, shelf_events
-from flowdemo.ui.controls import find_class, properties
-from flowdemo.ui.generate import Choice, View, choice_from, default_choice, is_live, measured, run
-from flowdemo.ui.generate_events import export_run, guidable, measure, press
-from flowdemo.ui.lab_desk import Desk
+from flowdemo.ui import app, controls, generate, shelf_events
+from flowdemo.ui.controls import default_request, find_class, guidable, opened_by, properties
+from flowdemo.ui.generate import View, export_run, is_live, link, numbers, run
+from flowdemo.ui.lab_workspace import Workspace
 from flowdemo.ui.player import film
 from flowdemo.ui.work import TIMED, Stopped, Switch, in_background, yielding
 from tests.conftest import make_model
+from tests.pages import query_of, runner_of
 
-DIGITS = Choice("mnist-meanflow", n=4)
+DIGITS = Request("mnist-meanflow", n=4, seed=42)
 
 
-def last(choice: Choice) -> View:
-    *_, view = run(choice)
+def complete(*fields, **named) -> Request:
+    request = Request(*fields, **named)
+    return request.completed(load(request.model))
+
+
+def last(request: Request) -> View:
+    *_, view = run(request)
     return view
 
 
 def test_a_run_ends_in_a_view_of_its_samples():
     view = last(DIGITS)
-    assert np.array_equal(
-        view.samples.images, sample(load("mnist-meanflow"), 4, "all", seed=42).images
-    )
-    assert view.picture.size == (4 * (4 * 29 - 1), 4 * 28)
-    assert isinstance(view.trajectories, Figure) and isinstance(view.rates, Figure)
-    assert ">1</dd>" in view.numbers and "…" in view.numbers  # NFE 1, straightness to come
+    made = sample(load("mnist-meanflow"), 4, "all", seed=42)
+    assert np.array_equal(view.row.samples.images, made.images)
+    shown = {name: show(view) for name, show in generate.VIEW.items()}
+    assert shown["picture"].size == (4 * (4 * 29 - 1), 4 * 28)
+    assert isinstance(shown["trajectories"], Figure) and isinstance(shown["rates"], Figure)
+    assert ">1</dd>" in shown["numbers"] and "…" in shown["numbers"]  # straightness to come
 
 
 def test_the_straightness_follows_the_picture():
-    choice = replace(DIGITS, n=2)
-    view = last(choice)
-    *_, numbers = measured(view.samples)
-    assert "…" in view.numbers and "…" not in numbers
+    view = last(replace(DIGITS, n=2))
+    *_, measured = generate.measure(view)
+    assert "…" in numbers(view) and "…" not in numbers(measured)
+    assert "…" not in numbers(replace(view, pending=False))
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_has_one_colour(method):
-    view = last(Choice(f"moons-{method}", n=20, solver="euler", steps=3))
-    from flowdemo.plots import METHOD_COLOURS  # noqa: PLC0415
-
-    assert METHOD_COLOURS[method] in view.numbers
-    assert view.trajectories.data[1].line.color == METHOD_COLOURS[method]
+    view = last(Request(f"moons-{method}", n=20, solver="euler", steps=3))
+    assert METHODS[method].colour in numbers(view)
+    assert generate.trajectories(view).data[1].line.color == METHODS[method].colour
 
 
-def test_a_wrong_choice_is_an_error_in_words():
+def test_a_wrong_request_is_an_error_in_words():
     for changes, message in (
         ({"model": "none"}, "no model"),
         ({"label": "x"}, "no class"),
@@ -77,22 +81,22 @@ def test_a_public_app_allows_less(monkeypatch):
     monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
     with pytest.raises(ValueError, match="exceed the limit of 20000"):
         last(big)
-    assert controls.properties(DIGITS)["n"]["maximum"] == 32
+    assert controls.properties(default_request("mnist-meanflow"))["n"]["maximum"] == 32
 
 
 @pytest.mark.parametrize("name", list(folders()))
 def test_every_model_opens_with_a_run_that_a_public_app_allows(name, monkeypatch):
     monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
-    choice = default_choice(name)
-    assert len(last(replace(choice, guidance=2.0)).samples.labels) == choice.n
+    request = default_request(name)
+    assert len(last(replace(request, guidance=2.0)).row.samples.labels) == request.n
 
 
 def test_a_broken_checkpoint_does_not_keep_the_app_from_starting(trained):
     folder = trained / "mnist-meanflow"
     save(load("mnist-meanflow"), folder)
-    assert controls.first_choice().model == "mnist-meanflow"
+    assert controls.first_request().model == "mnist-meanflow"
     (folder / "model.safetensors").unlink()
-    assert controls.first_choice().model != "mnist-meanflow"
+    assert controls.first_request().model != "mnist-meanflow"
     app.build_app()
 
 
@@ -100,48 +104,53 @@ def test_what_is_kept_for_an_hour_does_not_turn_into_another_visitors_run():
     """Gradio sets a state that has expired to its first value."""
     states = [block for block in app.build_app().blocks.values() if isinstance(block, gr.State)]
     kept = [state for state in states if state.time_to_live == 3600]
-    # A comparison, and the desk of an HTTP client; of a single run nothing expires.
-    assert [state.value for state in kept] == [[], Desk()]
+    assert [state.value for state in kept] == [Workspace()]  # that of an HTTP client
 
 
 def test_what_a_model_does_not_offer_cannot_be_chosen():
-    flow = controls.properties(default_choice("mnist-flow-matching"))
-    mean = controls.properties(default_choice("mnist-meanflow"))
+    flow = properties(default_request("mnist-flow-matching"))
+    mean = properties(default_request("mnist-meanflow"))
     assert "average" not in flow["solver"]["choices"] and "average" in mean["solver"]["choices"]
     assert flow["steps"]["visible"] and not flow["tolerance"]["visible"]
-    adaptive = controls.properties(Choice("mnist-flow-matching", solver="dopri5", steps=None))
+    adaptive = properties(complete("mnist-flow-matching", solver="dopri5"))
     assert adaptive["tolerance"]["visible"] and not adaptive["steps"]["visible"]
-    assert controls.properties(default_choice("moons-reflow"))["label"]["choices"] == [
+    assert properties(default_request("moons-reflow"))["label"]["choices"] == [
         "all", "upper", "lower", "any",
     ]  # fmt: skip
 
 
 def test_another_model_keeps_what_it_can():
-    old = Choice(
+    old = Request(
         "mnist-flow-matching", n=9, label="7", guidance=2.5, solver="rk4", steps=12, seed=5
     )
     new = controls.moved(old, "mnist-meanflow")
-    assert (new.n, new.label, new.guidance, new.seed) == (9, "7", 2.5, 5)
+    assert (new.n, new.label, new.guidance, new.seed) == (9, 7, 2.5, 5)
     assert (new.solver, new.steps) == ("average", 1)
     points = controls.moved(old, "moons-reflow")
     assert points.label == "all" and points.n == 500
 
 
-def test_a_link_brings_the_same_choice_back():
-    choice = Choice("moons-reflow", n=7, label="upper", guidance=1.5, solver="dopri5", steps=None,
+def values_of(query) -> list:
+    """The values of the controls after a link was opened."""
+    updates, _ = opened_by(query)
+    return [update["value"] for update in updates[:8]]
+
+
+def test_a_link_brings_the_same_request_back():
+    asked = Request("moons-reflow", n=7, label="upper", guidance=1.5, solver="dopri5",
                     tolerance=1e-4, seed=3)  # fmt: skip
-    view = last(choice)
-    query = view.link.split("?")[1].split('"')[0].replace("&amp;", "&")
-    fields = dict(part.split("=") for part in query.split("&"))
-    assert choice_from(fields) == choice and fields["rev"] == load("moons-reflow").revision
+    query = query_of(link(last(asked)))
+    assert controls.read(*values_of(query)) == asked
+    assert query["rev"] == load("moons-reflow").revision
     with pytest.raises(ValueError):
-        choice_from({"model": "moons-reflow", "n": "many"})
+        opened_by({"model": "moons-reflow", "n": "many"})
 
 
 def test_only_cheap_runs_follow_the_sliders():
-    assert is_live(DIGITS) and is_live(Choice("mnist-flow-matching", solver="euler", steps=2))
-    assert not is_live(Choice("mnist-flow-matching", solver="euler", steps=2, guidance=2.0))
-    assert not is_live(Choice("mnist-flow-matching", solver="dopri5", steps=None))
+    two = complete("mnist-flow-matching", solver="euler", steps=2)
+    assert is_live(default_request("mnist-meanflow")) and is_live(two)
+    assert not is_live(replace(two, guidance=2.0))
+    assert not is_live(complete("mnist-flow-matching", solver="dopri5"))
 
 
 def test_the_player_gets_every_state_or_an_even_choice_with_both_ends():
@@ -154,18 +163,20 @@ def test_the_player_gets_every_state_or_an_even_choice_with_both_ends():
 def test_a_run_that_is_not_kept_any_more_says_so():
     with pytest.raises(gr.Error, match="press Generate"):
         export_run(None)
-    assert len(list(measure(Switch(), None))) == 1  # and nothing is measured
+    assert len(list(runner_of(generate.TAB).measure(Switch(), None))) == 1  # nothing is measured
 
 
 def test_only_the_run_on_the_page_is_measured_there():
-    switch = Switch()
-    before, shown = (
-        list(press(switch, *vars(replace(DIGITS, n=2, seed=seed)).values()))[-1][-1]
-        for seed in (1, 2)
-    )
-    assert len(list(measure(switch, before))) == 1
-    *_, numbers = measure(switch, shown)
-    assert "straightness" in numbers and "…" not in numbers
+    switch, runner = Switch(), runner_of(generate.TAB)
+    values = [*vars(replace(DIGITS, n=2, guidance=1.0, solver="average", steps=1)).values()][:-1]
+    views = []
+    for seed in (1, 2):
+        list(runner.press(switch, *values, seed))
+        views.append(switch.shown)
+    before, shown = views
+    assert len(list(runner.measure(switch, before))) == 1
+    *_, (html, view) = runner.measure(switch, shown)
+    assert "straightness" in html and "…" not in html and view.row.straightness > 0
 
 
 def endless(beats):
@@ -302,9 +313,9 @@ def test_measuring_waits_while_a_timed_run_goes_on():
 
 
 def test_guidance_rests_while_no_class_is_asked_for():
-    choice = default_choice("mnist-meanflow")
-    assert controls.properties(choice)["guidance"]["interactive"]
-    assert not controls.properties(replace(choice, label="any"))["guidance"]["interactive"]
+    request = default_request("mnist-meanflow")
+    assert properties(request)["guidance"]["interactive"]
+    assert not properties(replace(request, label="any"))["guidance"]["interactive"]
     assert guidable("7")["interactive"] and not guidable("any")["interactive"]
 
 
@@ -317,19 +328,19 @@ def test_every_event_that_may_say_an_error_is_queued():
 
 
 def test_a_number_in_a_link_is_a_class_where_classes_have_names():
-    link = {"model": "moons-flow-matching", "label": "1"}
-    assert choice_from(link).label == "lower"
-    assert choice_from(link | {"model": "mnist-reflow"}).label == "1"
-    assert choice_from(link | {"label": "upper"}).label == "upper"
+    query = {"model": "moons-flow-matching", "label": "1"}
+    assert values_of(query)[2] == "lower"
+    assert values_of(query | {"model": "mnist-reflow"})[2] == "1"
+    assert values_of(query | {"label": "upper"})[2] == "upper"
 
 
 def test_of_many_classes_one_is_looked_up():
     """ImageNet's thousand would be a wall of buttons."""
-    shown = properties(default_choice("imagenet256-flow-matching-sit-s"))
+    shown = properties(default_request("imagenet256-flow-matching-sit-s"))
     assert shown["label"]["choices"] == ["all", "tench", "any"]
     assert shown["find"]["visible"] and len(shown["find"]["choices"]) == 1000
     assert find_class("volcano")["choices"] == ["all", "volcano", "any"]
-    assert not properties(default_choice("mnist-reflow"))["find"]["visible"]
+    assert not properties(default_request("mnist-reflow"))["find"]["visible"]
 
 
 def test_strangers_remove_nothing(monkeypatch, trained):

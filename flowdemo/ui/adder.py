@@ -4,13 +4,12 @@ from typing import Any
 
 import gradio as gr
 
-from flowdemo.compare import completed, parse_spec
 from flowdemo.config import ModelConfig
 from flowdemo.methods import solvers_of
-from flowdemo.sampling import is_adaptive
+from flowdemo.request import Request, is_adaptive
 from flowdemo.ui.controls import TOLERANCES, names_for
-from flowdemo.ui.events import PROMPT, QUICK
 from flowdemo.ui.models import by_data, configs, known
+from flowdemo.ui.runner import PROMPT, QUICK
 from flowdemo.ui.work import spoken
 
 
@@ -37,9 +36,10 @@ def with_row(
 ) -> str:
     """The rows with one more line, if the model offers it."""
     with spoken():
-        how = f"{solver}@{tolerance:g}" if is_adaptive(solver) else f"{solver}:{int(steps or 0)}"
-        spec = completed(parse_spec(f"{model}:{how}:{guidance:g}"), known(model))
-        return "\n".join([*filter(str.strip, rows.splitlines()), str(spec)])
+        adaptive = is_adaptive(solver)
+        how = {"tolerance": tolerance} if adaptive else {"steps": int(steps or 0)}
+        request = Request(model, solver=solver, guidance=guidance, **how).completed(known(model))
+        return "\n".join([*filter(str.strip, rows.splitlines()), str(request)])
 
 
 def offer(name: str) -> list[dict[str, Any]]:

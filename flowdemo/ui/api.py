@@ -10,11 +10,11 @@ from flowdemo import checkpoints, exports, inventory, library, sheets
 from flowdemo import compare as engine
 from flowdemo.evaluation.report import straightness_of
 from flowdemo.model import Model
-from flowdemo.sampling import parse_label
+from flowdemo.request import ANY, Request
 from flowdemo.settings import is_public, max_rows
 from flowdemo.ui import gpu, shelf
-from flowdemo.ui.events import LANE, MEASURE
 from flowdemo.ui.models import budget, load
+from flowdemo.ui.runner import LANE, MEASURE
 from flowdemo.ui.work import TIMED, fresh_folder, spoken, yielding
 
 
@@ -25,7 +25,7 @@ def build() -> None:
             gr.Textbox("mnist-meanflow", label="model"),
             gr.Number(16, precision=0, label="n"),
             gr.Textbox("all", label="label"),
-            gr.Number(1.0, label="guidance"),
+            gr.Number(None, label="guidance"),
             gr.Textbox("", label="solver"),
             gr.Number(0, precision=0, label="steps"),
             gr.Number(0, label="tolerance"),
@@ -50,7 +50,7 @@ def generate(
     model: str,
     n: int = 16,
     label: str = "all",
-    guidance: float = 1.0,
+    guidance: float | None = None,
     solver: str = "",
     steps: int = 0,
     tolerance: float = 0.0,
@@ -58,21 +58,13 @@ def generate(
 ) -> tuple[list[str], dict[str, Any]]:
     """Draws n samples: files (PNG, GIF, WebP, NPZ, JSON) and the numbers of the run.
 
-    An empty solver, 0 steps and tolerance 0 mean the model's own defaults.
+    No guidance, an empty solver, 0 steps and tolerance 0 mean the model's own defaults.
     """
+    how = {"solver": solver or None, "steps": steps or None, "tolerance": tolerance or None}
+    request = Request("", int(n or 0), label or ANY, guidance, seed=int(seed or 0), **how)
     with spoken():
         loaded = have(model)
-        samples, note = gpu.draw(
-            loaded,
-            int(n or 0),
-            parse_label(label or "any", loaded.config.classes),
-            float(guidance or 0),
-            solver or None,
-            steps or None,
-            int(seed or 0),
-            tolerance=tolerance or None,
-            watch=ignore,
-        )
+        samples, note = gpu.draw(loaded, request)
     made = samples.settings | {"nfe": samples.nfe, "seconds": samples.seconds}
     made |= {"note": note} if note else {}
     if loaded.is_followed:
@@ -91,19 +83,14 @@ def compare(
     Files (PNG, JSON, CSV) and the numbers of the rows.
     """
     with spoken():
-        specs = [engine.parse_spec(part) for part in spec.replace(",", "\n").split("\n") if part]
-        loaded, complete = engine.resolve(specs, have, max_rows(engine.MAX_ROWS))
-        rows = engine.compare(
-            loaded,
-            complete,
-            int(n or 0),
-            parse_label(label or "any", loaded[0].config.classes),
-            int(seed or 0),
-            max_evaluations=min(map(budget, loaded)),
-        )
-        made = zip(timed(rows), loaded, strict=True)
-        done = [engine.measure(row, model, yielding(ignore)) for row, model in made]
-        numbers = [engine.as_dict(row) for row in done]
+        shared = {"n": int(n or 0), "label": label or ANY, "seed": int(seed or 0)}
+        lines = filter(None, spec.replace(",", "\n").split("\n"))
+        requests = [Request.parse(line, **shared) for line in lines]
+        loaded, complete = engine.resolve(requests, have, max_rows(engine.MAX_ROWS))
+        most = min(map(budget, loaded))
+        made = timed(engine.compare(loaded, complete, max_evaluations=most))
+        done = [engine.measure(row, yielding(ignore)) for row in made]
+        numbers = [row.numbers() for row in done]
         return sheets.export_all(done, fresh_folder()), json.loads(json.dumps(numbers))
 
 

@@ -38,11 +38,11 @@ def build_app() -> gr.Blocks:
             with gr.Tab(text.COMPARE_TAB, id="compare", elem_id="tab-compare") as tab:
                 compare = compare_tab.build(demo, tab, tabs)
             with gr.Tab(text.LAB_TAB, id="lab", elem_id="tab-lab") as tab:
-                desk = lab_tab.build(demo, tab, tabs)
+                workspace = lab_tab.build(demo, tab, tabs)
             with gr.Tab(train_text.TRAIN_TAB, id="train", elem_id="tab-train") as tab:
-                train_tab.build(tab, tabs, desk, generate, compare)
+                train_tab.build(tab, tabs, workspace, generate, compare)
             with gr.Tab(text.MODELS_TAB, id="models", elem_id="tab-models") as tab:
-                shelf_tab.build(tab, desk)
+                shelf_tab.build(tab, workspace)
             with gr.Tab(text.TOUR_TAB, id="tour", elem_id="tab-tour") as tab:
                 tour_tab.build(tab, tabs)
         for script in ("hide.js", "announce.js"):

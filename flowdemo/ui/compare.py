@@ -1,127 +1,125 @@
-"""The Compare tab: several models, solvers, steps and weights from the same noise."""
+"""The Compare tab: several requests from the same noise."""
 
-import html
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import partial
-from urllib.parse import urlencode
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any
 
+import gradio as gr
 from PIL import Image
 from plotly.graph_objects import Figure
 
 from flowdemo import compare as engine
-from flowdemo import plots
-from flowdemo.compare import Row, parse_spec
+from flowdemo import plots, sheets
+from flowdemo.compare import Row
 from flowdemo.config import ModelConfig
-from flowdemo.sampling import parse_label
+from flowdemo.methods import METHODS
+from flowdemo.request import Request
+from flowdemo.sampling import Watch
 from flowdemo.settings import max_rows
-from flowdemo.ui import generate, tables
-from flowdemo.ui.generate import Wanted
-from flowdemo.ui.models import budget, configs, load
+from flowdemo.ui import near, tables
+from flowdemo.ui.compare_controls import opened_by, read
+from flowdemo.ui.generate import NOTHING, WAITING, link_to, picture
+from flowdemo.ui.models import budget, load
 from flowdemo.ui.player import MAX_BYTES, film, payload
+from flowdemo.ui.runner import Tab
 from flowdemo.ui.tables import Line
-from flowdemo.ui.work import TIMED, in_background, yielding
+from flowdemo.ui.work import TIMED, Wanted, fresh_folder, in_background, spoken, yielding
 
-
-@dataclass(frozen=True)
-class Comparison:
-    """What the controls say: rows as text, one MODEL:solver:steps[:guidance] a line."""
-
-    rows: str
-    n: int = 10
-    label: str = "all"
-    seed: int = 42
-
-    @property
-    def specs(self) -> list[engine.Spec]:
-        return [parse_spec(line) for line in self.rows.splitlines() if line.strip()]
+FLOORS = {  # measure -> what real data reaches, as a card has it
+    "frechet_distance": "floor_frechet_distance",
+    "class_accuracy": "floor_accuracy",
+    "wasserstein_2": "floor_wasserstein_2",
+}
 
 
 @dataclass(frozen=True)
 class View:
-    """What the tab shows of the rows that are there."""
+    """The rows that are there; `asked` is what they share, as the controls have it."""
 
     rows: list[Row]
-    films: str
-    table: str
-    quality: tuple[Figure | None, ...]
-    link: str
+    asked: Request
+    pending: bool = True
+
+    @cached_property
+    def quality(self) -> tuple[Figure | None, ...]:
+        """Distance and accuracy that the cards of these models tell; milliseconds of these rows."""
+        models = {row.request.model: row.model.config for row in self.rows}
+        curves = [
+            plots.Curve(name, own.method, own.results.get("rows", []), floors(own))
+            for name, own in models.items()
+        ]
+        timings = [
+            plots.Timing(words(row), row.method, row.samples.nfe, 1000 * row.seconds)
+            for row in self.rows
+        ]
+        distance = plots.quality(curves, ("frechet_distance", "wasserstein_2"))
+        accuracy = plots.quality(curves, ("class_accuracy",))
+        return distance, accuracy, plots.timing(timings)
+
+    @property
+    def names(self) -> list[str]:
+        """The rows as the A/B choices call them."""
+        return [f"{i + 1}. {words(row)}" for i, row in enumerate(self.rows)]
 
 
-def run(comparison: Comparison, wanted: Wanted = lambda: True) -> Iterator[str | View]:
+def run(requests: list[Request], wanted: Wanted = lambda: True) -> Iterator[str | View]:
     """Progress in words; after each row, the view of the rows so far."""
-    models, specs = engine.resolve(comparison.specs, load, max_rows(engine.MAX_ROWS))
+    models, complete = engine.resolve(requests, load, max_rows(engine.MAX_ROWS))
     relay, rows = Relay(), []
-    made = engine.compare(
-        models,
-        specs,
-        comparison.n,
-        parse_label(comparison.label, models[0].config.classes),
-        comparison.seed,
-        watch=relay,
-        max_evaluations=min(map(budget, models)),
-    )
-    for spec in specs:
+    most = min(map(budget, models))
+    made = engine.compare(models, complete, watch=relay, max_evaluations=most)
+    for request in complete:
         for progress in in_background(partial(advance, made, relay), wanted):
             if isinstance(progress, int):
-                yield f"row {len(rows) + 1} of {len(specs)}, {spec}: {progress} evaluations ..."
+                at = f"row {len(rows) + 1} of {len(complete)}"
+                yield f"{at}, {request}: {progress} evaluations ..."
         rows.append(progress)
-        yield view_of(comparison, rows)
+        yield View(list(rows), requests[0])
 
 
 class Relay:
     """Passes the progress of a comparison on to whoever watches its present row."""
 
-    watch: engine.Watch
+    watch: Watch
 
     def __call__(self, done: int) -> None:
         self.watch(done)
 
 
-def advance(rows: Iterator[Row], relay: Relay, watch: engine.Watch) -> Row:
+def advance(rows: Iterator[Row], relay: Relay, watch: Watch) -> Row:
     """The next row of a comparison."""
     relay.watch = watch
     with TIMED:
         return next(rows)
 
 
-def measured(rows: list[Row], wanted: Wanted) -> Iterator[list[Row] | None]:
-    """None while it works; after each row, all rows with what has been measured so far."""
-    rows = list(rows)
+def measure(view: View, wanted: Wanted = lambda: True) -> Iterator[View | None]:
+    """None while it works; after each row, the view with what has been measured so far."""
+    rows = list(view.rows)
     for i, row in enumerate(rows):
-        if row.warm_seconds is not None:
-            continue
-        model = load(row.spec.model)
-        if model.revision != row.samples.settings["revision"]:
-            raise ValueError(f"{model.name} has changed since; press Compare again")
-        work = partial(measure, row, model)
+
+        def work(watch: Watch, row: Row = row) -> Row:
+            return engine.measure(row, yielding(watch))  # gives way to runs that are being timed
+
         for progress in in_background(work, wanted):
             if isinstance(progress, int):
                 yield None
         rows[i] = progress
-        yield list(rows)
+        yield replace(view, rows=list(rows))
 
 
-def measure(row: Row, model: object, watch: engine.Watch) -> Row:
-    """The row with its slow numbers, giving way to runs that are being timed."""
-    return engine.measure(row, model, yielding(watch))
-
-
-def view_of(comparison: Comparison, rows: list[Row]) -> View:
-    """Films, table, plot and link of some rows."""
-    return View(list(rows), films(rows), table(rows), quality(rows), link(comparison, rows))
-
-
-def films(rows: list[Row]) -> str:
+def films(view: View) -> str:
     """All rows for the one player, each under a caption."""
-    share, parts, extent = MAX_BYTES // len(rows), [], extent_of(rows)
-    for row in rows:
-        n = len(row.samples.labels)
-        right = "" if row.right is None else f", {int(row.right.sum())}/{len(row.right)} right"
-        colour = plots.METHOD_COLOURS[row.method]
-        caption = f"{words(row)}: NFE {row.samples.nfe:g}{right}"
-        parts.append(film(row.samples, min(n, 20), caption, colour, share, extent))
-    return payload(*parts)
+    share, extent = MAX_BYTES // len(view.rows), extent_of(view.rows)
+    return payload(*(film_of(row, share, extent) for row in view.rows))
+
+
+def film_of(row: Row, max_bytes: int, extent: float) -> dict[str, Any]:
+    right = "" if row.right is None else f", {int(row.right.sum())}/{len(row.right)} right"
+    caption = f"{words(row)}: NFE {row.samples.nfe:g}{right}"
+    columns, colour = min(len(row.samples.labels), 20), METHODS[row.method].colour
+    return film(row.samples, columns, caption, colour, max_bytes, extent)
 
 
 def extent_of(rows: list[Row]) -> float:
@@ -129,20 +127,14 @@ def extent_of(rows: list[Row]) -> float:
     return 1.08 * max(row.samples.trajectory.states.abs().max().item() for row in rows)
 
 
-def pictures(rows: list[Row]) -> list[Image.Image]:
-    """The final samples of the rows."""
-    extent = extent_of(rows)
-    return [generate.picture(row.samples, extent) for row in rows]
-
-
 def words(row: Row) -> str:
     """A row in words."""
-    spec = row.spec
-    how = f"tolerance {spec.tolerance:g}" if spec.steps is None else f"{spec.steps} step(s)"
-    return f"{spec.model}, {spec.solver}, {how}, w = {spec.guidance:g}"
+    asked = row.request
+    how = f"tolerance {asked.tolerance:g}" if asked.steps is None else f"{asked.steps} step(s)"
+    return f"{asked.model}, {asked.solver}, {how}, w = {asked.guidance:g}"
 
 
-COLUMNS = {
+COLUMNS: dict[str, Callable[[Row], str]] = {
     "NFE": lambda row: f"{row.samples.nfe:g}",
     "ms": lambda row: f"{1000 * row.seconds:.0f}",
     "accuracy": lambda row: "" if row.accuracy is None else f"{row.accuracy:.0%}",
@@ -152,64 +144,91 @@ COLUMNS = {
 SLOW = ("straightness", "RMSE to reference")
 
 
-def table(rows: list[Row], pending: str = "…") -> str:
-    """The numbers of the rows as an HTML table; `pending` stands for those not measured yet."""
+def table(view: View) -> str:
+    """The numbers of the rows as an HTML table."""
 
     def cells(row: Row) -> list[str]:
-        waits = row.warm_seconds is None
-        shown = {title: column(row) or "&ndash;" for title, column in COLUMNS.items()}
-        return [pending if waits and title in SLOW else cell for title, cell in shown.items()]
+        waits = view.pending and row.warm_seconds is None
+        shown = {title: column(row) or NOTHING for title, column in COLUMNS.items()}
+        return [WAITING if waits and title in SLOW else cell for title, cell in shown.items()]
 
-    lines = (Line(words(row), row.method, cells(row)) for row in rows)
+    lines = (Line(words(row), row.method, cells(row)) for row in view.rows)
     return tables.table(("row", *COLUMNS), lines)
-
-
-def quality(rows: list[Row]) -> tuple[Figure | None, ...]:
-    """Distance and accuracy that the cards of these models tell; milliseconds of these rows."""
-    names = dict.fromkeys(row.spec.model for row in rows)
-    curves = [
-        plots.Curve(name, config.method, config.results.get("rows", []), floors(config))
-        for name, config in ((name, load(name).config) for name in names)
-    ]
-    timings = [
-        plots.Timing(words(row), row.method, row.samples.nfe, 1000 * row.seconds) for row in rows
-    ]
-    distance = plots.quality(curves, ("frechet_distance", "wasserstein_2"))
-    accuracy = plots.quality(curves, ("class_accuracy",))
-    return distance, accuracy, plots.timing(timings)
 
 
 def floors(config: ModelConfig) -> dict[str, float]:
     """What real data reaches, by the name of the measure."""
-    keys = {
-        "frechet_distance": "floor_frechet_distance",
-        "class_accuracy": "floor_accuracy",
-        "wasserstein_2": "floor_wasserstein_2",
-    }
-    return {name: config.results[key] for name, key in keys.items() if key in config.results}
+    return {name: config.results[key] for name, key in FLOORS.items() if key in config.results}
 
 
-def models_of(data: str) -> dict[str, ModelConfig]:
-    """The readable checkpoints of a data set."""
-    return {name: c for name, c in configs().items() if c.data == data}
-
-
-def link(comparison: Comparison, rows: list[Row]) -> str:
+def link(view: View) -> str:
     """A link that brings the whole comparison back."""
-    lines = [str(row.spec) for row in rows]
-    shared = {"n": comparison.n, "label": comparison.label, "seed": comparison.seed}
-    weights = revisions(row.samples.settings["revision"] for row in rows)
-    query = urlencode({"compare": ",".join(lines)} | shared | {"rev": weights})
-    return f'<div class="fd-link"><a href="?{html.escape(query)}">Link to this comparison</a></div>'
+    first, rows = view.rows[0].request, ",".join(str(row.request) for row in view.rows)
+    shared = {"n": first.n, "label": view.asked.label, "seed": first.seed}
+    weights = ",".join(dict.fromkeys(row.samples.revision for row in view.rows))
+    return link_to({"compare": rows} | shared | {"rev": weights}, "Link to this comparison")
 
 
-def revisions(names: Iterable[str]) -> str:
-    """The weights of some rows, each once."""
-    return ",".join(dict.fromkeys(names))
+def panel(place: int) -> Callable[[View], Any]:
+    """A plot of `View.quality`; hidden where nothing was measured."""
+
+    def update(view: View) -> Any:
+        figure = view.quality[place]
+        return gr.update(value=figure, visible=figure is not None)
+
+    return update
 
 
-def comparison_from(query: dict[str, str]) -> Comparison:
-    """The comparison of a link; ValueError for a wrong value."""
-    kinds = {"n": int, "label": str, "seed": int}
-    given = {key: kind(query[key]) for key, kind in kinds.items() if key in query}
-    return Comparison("\n".join(query["compare"].split(",")), **given)
+VIEW: dict[str, Callable[[View], Any]] = {
+    "films": films,
+    "table": table,
+    "distance": panel(0),
+    "accuracy": panel(1),
+    "timing": panel(2),
+    "link": link,
+    "left": lambda view: gr.update(choices=view.names, value=view.names[0]),
+    "right": lambda view: gr.update(choices=view.names, value=view.names[-1]),
+}
+TAB = Tab(
+    read=read, run=run, view=VIEW, measure=measure,
+    slow=("table", "distance", "accuracy", "timing"),
+    models=lambda requests: [request.model for request in requests], link="compare",
+    open=opened_by,
+)  # fmt: skip
+
+
+def beside(view: View | None, left: str | None, right: str | None) -> Any:
+    """Two rows for the A/B slider."""
+    chosen = [place_of(view, name) for name in (left, right)]
+    if None in chosen:
+        return gr.skip()
+    drawn = pictures(view.rows)
+    return tuple(drawn[i] for i in chosen)
+
+
+def pictures(rows: list[Row]) -> list[Image.Image]:
+    """The final samples of the rows."""
+    extent = extent_of(rows)
+    return [picture(row.samples, extent) for row in rows]
+
+
+def nearest(view: View | None, name: str | None) -> list[Any]:
+    """The nearest real images of a row."""
+    i = place_of(view, name)
+    if i is None:
+        return [gr.skip()] * 3
+    return near.updates(near.near(view.rows[i].model, view.rows[i].samples))
+
+
+def place_of(view: View | None, name: str | None) -> int | None:
+    """The place of a row by its name in the A/B choices; None for a name of other rows."""
+    numbers = {str(i + 1): i for i in range(len(view.rows) if view else 0)}
+    return numbers.get((name or "").split(".")[0])
+
+
+def export_rows(view: View | None) -> Any:
+    """PNG, JSON and CSV of the rows, in a new folder."""
+    with spoken():
+        if view is None:
+            raise ValueError("There is no comparison to export: press Compare first.")
+        return gr.update(value=sheets.export_all(view.rows, fresh_folder()), visible=True)

@@ -1,6 +1,6 @@
-"""The controls of a run, and what each model offers: what cannot be combined cannot be chosen."""
+"""The controls of a request, and what each model offers: what cannot be combined cannot be chosen."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import gradio as gr
@@ -10,13 +10,14 @@ from flowdemo.config import ModelConfig
 from flowdemo.data import title_of
 from flowdemo.methods import METHODS
 from flowdemo.model import Model
-from flowdemo.sampling import DEFAULT_TOLERANCE, default_steps, is_adaptive, is_image
+from flowdemo.request import ALL, ANY, DEFAULT_TOLERANCE, Request, default_steps, is_adaptive
 from flowdemo.settings import is_public
 from flowdemo.ui import text
-from flowdemo.ui.events import Components
-from flowdemo.ui.generate import ALL, ANY, Choice, default_choice
 from flowdemo.ui.models import by_data, known, label_of
+from flowdemo.ui.runner import Components
+from flowdemo.ui.work import Switch, spoken
 
+SEED = 42  # of a page that was opened without a link
 FEW_CLASSES = 20  # more are looked up in a list
 ARROW = " \u2193"
 TOLERANCES = [1e-2, 1e-3, 1e-4, 1e-5]
@@ -24,7 +25,7 @@ TOLERANCES = [1e-2, 1e-3, 1e-4, 1e-5]
 
 @dataclass(frozen=True)
 class Controls(Components):
-    """The components, in the order of `Choice` and then those that only choose a model."""
+    """The components, in the order of `Request` and then those that only choose a model."""
 
     model: gr.Dropdown
     n: gr.Slider
@@ -41,86 +42,108 @@ class Controls(Components):
 
     @property
     def values(self) -> list[gr.components.Component]:
-        """What makes a `Choice`."""
-        return [getattr(self, name) for name in Choice.__dataclass_fields__]
+        """What makes a `Request`."""
+        return [getattr(self, field.name) for field in fields(Request)]
 
 
-@dataclass(frozen=True)
-class Start:
-    """What begins a run and stops it, and what is said of it."""
-
-    randomize: gr.Checkbox
-    go: gr.Button
-    stop: gr.Button
-    status: gr.HTML
+def read(*values: Any) -> Request:
+    """The request that `Controls.values` ask for; an emptied number counts as its smallest."""
+    given = dict(zip((field.name for field in fields(Request)), values, strict=True))
+    given |= {key: int(given[key] or 0) for key in ("n", "steps", "seed")}
+    hidden = "steps" if is_adaptive(given["solver"]) else "tolerance"
+    return Request(**given | {hidden: None})
 
 
-def first_choice() -> Choice:
+def first_request() -> Request:
     """What the app opens with: one-step digits where they are, else any model that loads."""
     names = sorted(checkpoints.folders(), key=lambda name: name != "mnist-meanflow")
     for name in names:
         try:
-            return default_choice(name)
+            return default_request(name)
         except (ValueError, OSError):
             continue  # a broken checkpoint must not keep the app from starting
     raise ValueError("there is no model here that can be loaded")
 
 
-def properties(choice: Choice) -> dict[str, dict[str, Any]]:
-    """The properties of every control for a choice: value, what may be chosen, visibility."""
-    model, models = known(choice.model), by_data()
+def default_request(name: str) -> Request:
+    """The model's own defaults."""
+    return Request(name, seed=SEED).completed(known(name))
+
+
+def opened_by(query: dict[str, str]) -> tuple[list[Any], str]:
+    """The updates of the controls by a link, and the revision of the weights; ValueError if wrong."""
+    asked = Request.from_query(query)
+    model = known(asked.model)
+    request = replace(asked, seed=SEED if asked.seed is None else asked.seed).completed(model)
+    if isinstance(request.label, tuple):
+        raise ValueError("the page shows one class, 'all' or 'any'")
+    return updates(request), model.revision
+
+
+def properties(request: Request) -> dict[str, dict[str, Any]]:
+    """The properties of every control for a request: value, what may be chosen, visibility."""
+    model, models = known(request.model), by_data()
     config = model.config
     methods = models[config.data]
     low, high = config.guidance
-    adaptive = is_adaptive(choice.solver)
-    largest = largest_of(model)
+    adaptive = is_adaptive(request.solver)
+    largest, tolerance = largest_of(model), request.tolerance or DEFAULT_TOLERANCE
+    label = request.label if isinstance(request.label, str) else request.label_text(config.classes)
     return {
         "model": {
             "choices": names_for(methods[config.method]),
-            "value": choice.model,
+            "value": request.model,
             "visible": len(methods[config.method]) > 1,
         },
-        "n": {"minimum": 1, "maximum": largest, "value": min(choice.n, largest)},
-        "label": {"choices": label_choices(config, choice.label), "value": choice.label},
-        "find": find_choices(config, choice.label),
+        "n": {"minimum": 1, "maximum": largest, "value": min(request.n, largest)},
+        "label": {"choices": label_choices(config, label), "value": label},
+        "find": find_choices(config, label),
         "guidance": {
             "minimum": low,
             "maximum": max(high, low + 0.1),
-            "value": choice.guidance,
+            "value": request.guidance,
             "visible": high > low,
-            "interactive": choice.label != ANY,  # without a class there is nothing to guide to
+            "interactive": label != ANY,  # without a class there is nothing to guide to
         },
-        "solver": {"choices": list(model.solvers), "value": choice.solver},
+        "solver": {"choices": list(model.solvers), "value": request.solver},
         "steps": {
-            "value": choice.steps or default_steps(model, "rk4"),
+            "value": request.steps or default_steps(model, "rk4"),
             "visible": not adaptive,
             "interactive": config.fixed_steps is None,
         },
         "tolerance": {
-            "choices": sorted({*TOLERANCES, choice.tolerance or DEFAULT_TOLERANCE}, reverse=True),
-            "value": choice.tolerance or DEFAULT_TOLERANCE,
+            "choices": sorted({*TOLERANCES, tolerance}, reverse=True),
+            "value": tolerance,
             "visible": adaptive,
         },
-        "seed": {"value": choice.seed},
-        "data": {
-            "choices": data_choices(models),
-            "value": config.data,
-        },
-        "method": {
-            "choices": method_choices(methods),
-            "value": config.method,
-        },
+        "seed": {"value": request.seed},
+        "data": {"choices": data_choices(models), "value": config.data},
+        "method": {"choices": method_choices(methods), "value": config.method},
         "hint": {"value": text.METHOD_HINTS[config.method]},
     }
 
 
+def updates(request: Request) -> list[Any]:
+    """The updates of `Controls.all` for a request."""
+    p = properties(request)
+    return [gr.update(**p[field.name]) for field in fields(Controls)]
+
+
 def largest_of(model: Model) -> int:
     """Samples that one may ask for; those that need a decoder take seconds each."""
-    if not is_image(model):
+    if not model.is_image:
         return 2000
     if model.config.decoder:
         return 8 if is_public() else 16
     return 32 if is_public() else 64
+
+
+def live_evaluations(request: Request) -> int | None:
+    """Evaluations of one sample that a run takes; None for a model that cannot follow the sliders."""
+    model = known(request.model)
+    if model.net is None or model.config.decoder or model.is_large:
+        return None
+    return replace(request, steps=request.steps or 1).evaluations(model)
 
 
 def data_choices(models: dict[str, Any]) -> list[tuple[str, str]]:
@@ -163,9 +186,9 @@ def method_choices(methods: dict[str, Any]) -> list[tuple[str, str]]:
     return [(METHODS[name].title, name) for name in METHODS if name in methods]
 
 
-def build(choice: Choice) -> Controls:
-    """Lays the controls out for the first choice."""
-    p = properties(choice)
+def build(request: Request) -> Controls:
+    """Lays the controls out for the first request."""
+    p = properties(request)
     data = gr.Radio(label="Data", elem_id="data", **p["data"])
     method = gr.Radio(label="Method", elem_id="method", **p["method"])
     hint = gr.Markdown(elem_classes="fd-caption", **p["hint"])
@@ -184,44 +207,59 @@ def build(choice: Choice) -> Controls:
     )
 
 
-def start(word: str, prefix: str = "") -> Start:
-    """Lays out what begins a run; `prefix` sets the ids of a tab apart."""
-    randomize = gr.Checkbox(False, label="Randomize seed", elem_id=f"{prefix}randomize")
-    with gr.Row():
-        go = gr.Button(word, variant="primary", elem_id=f"{prefix}go", min_width=100)
-        stop = gr.Button("Stop", elem_id=f"{prefix}stop", min_width=80)
-    status = gr.HTML(text.IDLE, elem_classes="fd-status", elem_id=f"{prefix}status")
-    return Start(randomize, go, stop, status)
-
-
-def updates(choice: Choice) -> list[Any]:
-    """The updates of `Controls.all` for a choice."""
-    p = properties(choice)
-    return [gr.update(**p[name]) for name in Controls.__dataclass_fields__]
-
-
 def within(value: float, low: float, high: float) -> float:
     """The nearest value in the range."""
     return min(max(value, low), high)
 
 
-def moved(old: Choice, name: str) -> Choice:
-    """The choice after another model was chosen: the seed stays, the class where there is one.
+def moved(old: Request, name: str) -> Request:
+    """The request after another model was chosen: the seed stays, the class where there is one.
 
-    The weight stays for the same data, within the model's range.
+    The weight stays for the same data, within the model's range; weights that suit one data set may
+    not suit another.
     """
-    new = default_choice(name)
-    config = known(name).config
-    own = (
-        config.data != known(old.model).config.data
-    )  # weights that suit one may not suit the other
-    same_kind = largest_of(known(name)) == largest_of(known(old.model))
-    return Choice(
+    new, before = known(name), known(old.model)
+    config, same_data = new.config, new.config.data == before.config.data
+    return Request(
         name,
-        n=old.n if same_kind else new.n,
+        n=old.n if largest_of(new) == largest_of(before) else None,
         label=old.label if old.label in (ALL, ANY, *config.classes) else ALL,
-        guidance=new.guidance if own else within(old.guidance, *config.guidance),
-        solver=new.solver,
-        steps=new.steps,
+        guidance=within(old.guidance, *config.guidance) if same_data else None,
         seed=old.seed,
-    )
+    ).completed(new)
+
+
+def choose(switch: Switch, data: str, method: str, *values: Any) -> list[Any]:
+    """Begins a run with the controls after a data set, a method or a checkpoint was chosen."""
+    switch.begin()
+    old, models = read(*values), by_data()
+    with spoken():
+        if data not in models:
+            raise ValueError(f"there is no model of '{data}' here any more")
+        methods = models[data]
+        names = methods.get(method) or next(iter(methods.values()))
+        return updates(moved(old, old.model if old.model in names else names[0]))
+
+
+def show_solver(*values: Any) -> list[Any]:
+    """The controls after a solver was chosen: steps or tolerance, at the model's default."""
+    with spoken():
+        request = replace(read(*values), steps=None, tolerance=None)
+        return updates(request.completed(known(request.model)))
+
+
+def refresh(model: str) -> list[Any]:
+    """Data sets, methods and checkpoints to choose from: another tab may have saved one since."""
+    models = by_data()
+    data = gr.update(choices=data_choices(models))
+    for methods in models.values():
+        for names in methods.values():
+            if model in names:
+                offered = gr.update(choices=names_for(names), visible=len(names) > 1)
+                return [data, gr.update(choices=method_choices(methods)), offered]
+    return [data, gr.skip(), gr.skip()]
+
+
+def guidable(label: str) -> Any:
+    """The CFG slider rests while no class is asked for."""
+    return gr.update(interactive=label != ANY)

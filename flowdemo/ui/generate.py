@@ -1,230 +1,199 @@
-"""The Generate tab: one model, one run, everything about it."""
+"""The Generate tab: one request, one run, everything about it."""
 
 import html
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 from urllib.parse import urlencode
 
+import gradio as gr
 from PIL import Image
 from plotly.graph_objects import Figure
 
-from flowdemo import plots
-from flowdemo.compare import straight_of
+from flowdemo import exports, plots
+from flowdemo.compare import Row, straight_of
 from flowdemo.evaluation.classifier import judge
 from flowdemo.evaluation.plane import plane, plane_of
-from flowdemo.exports import image_grid, scatter
-from flowdemo.model import Model
-from flowdemo.sampling import (
-    Samples,
-    evaluations_per_step,
-    is_adaptive,
-    is_image,
-    parse_label,
-)
-from flowdemo.ui import gpu, text
-from flowdemo.ui.models import known, load
-from flowdemo.ui.near import Near, near
+from flowdemo.methods import METHODS
+from flowdemo.request import ANY, Request, is_adaptive
+from flowdemo.sampling import Samples
+from flowdemo.ui import gpu, near, text
+from flowdemo.ui.controls import live_evaluations, opened_by, read
+from flowdemo.ui.models import load
 from flowdemo.ui.player import film, payload
-from flowdemo.ui.work import in_background, yielding
+from flowdemo.ui.runner import Tab
+from flowdemo.ui.work import Wanted, fresh_folder, in_background, spoken, yielding
 
-ANY, ALL = "any", "all"
-Wanted = Callable[[], bool]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What the controls say, in the words of the command line."""
-
-    model: str
-    n: int = 16
-    label: str = ALL
-    guidance: float = 1.0
-    solver: str = "average"
-    steps: int | None = 1
-    tolerance: float | None = None
-    seed: int = 42
+LIVE_EVALUATIONS = 2  # of one sample that are cheap enough to follow the sliders as they move
+PATHS = 100  # that are drawn at most
+WAITING, NOTHING = "…", "\u2013"  # stand for a number that will come, and for one that will not
 
 
 @dataclass(frozen=True)
 class View:
-    """What the tab shows of a run."""
+    """A run as the tab shows it; `note` says where it was made, if that was not meant."""
 
-    samples: Samples
-    picture: Image.Image
-    film: str
-    numbers: str
-    trajectories: Figure
-    rates: Figure
-    link: str
-    caption: str
-    near: Near | None
+    row: Row
     note: str = ""
+    pending: bool = True
+
+    @cached_property
+    def near(self) -> near.Near | None:
+        return near.near(self.row.model, self.row.samples)
 
 
-def run(choice: Choice, wanted: Wanted = lambda: True) -> Iterator[str | View]:
+def run(request: Request, wanted: Wanted = lambda: True) -> Iterator[str | View]:
     """Progress in words, then the view.
 
-    ValueError says what is wrong with the choice; `Stopped` that it is not wanted any more.
+    ValueError says what is wrong with the request; `Stopped` that it is not wanted any more.
     """
-    model = load(choice.model)
-    for progress in in_background(partial(draw, model, choice), wanted):
+    model = load(request.model)
+    request = request.completed(model)
+    for progress in in_background(partial(gpu.draw, model, request), wanted):
         if isinstance(progress, int):
-            yield f"{progress // choice.n} evaluations done ..."
-    yield view_of(model, choice, *progress)
+            yield f"{progress // request.n} evaluations done ..."
+    samples, note = progress
+    referee = judge(model.config.data)
+    right = referee and referee.right(samples.images, samples.labels)
+    yield View(Row(samples.request, model, samples, right), note)
 
 
-def measured(samples: Samples, wanted: Wanted = lambda: True) -> Iterator[str | None]:
-    """None while it works, then the numbers of a run with its straightness.
+def measure(view: View, wanted: Wanted = lambda: True) -> Iterator[View | None]:
+    """None while it works, then the view with the straightness of the flow.
 
-    That takes 251 evaluations (twice that with two-evaluation guidance), so only the first eight
-    samples are followed.
+    That takes 251 evaluations, twice as many with two-evaluation guidance.
     """
-    model = load(samples.settings["model"])
-    if not model.is_followed:
+    row = view.row
+    if not row.model.is_followed:
         return
 
     def work(watch: Callable[[int], None]) -> float:
-        return straight_of(model, samples, yielding(watch))
+        return straight_of(row.model, row.samples, yielding(watch))
 
     for straight in in_background(work, wanted):
-        yield None if isinstance(straight, int) else numbers(model, samples, straight)
+        if isinstance(straight, int):
+            yield None
+        else:
+            yield replace(view, row=replace(row, straightness=straight))
 
 
-def draw(model: Model, choice: Choice, watch: Any) -> tuple[Samples, str]:
-    """The samples of a choice, and what is to be said of where they were made."""
-    adaptive = is_adaptive(choice.solver)
-    return gpu.draw(
-        model,
-        choice.n,
-        parse_label(choice.label, model.config.classes),
-        choice.guidance,
-        choice.solver,
-        None if adaptive else choice.steps,
-        choice.seed,
-        tolerance=choice.tolerance if adaptive else None,
-        watch=watch,
-    )
+def colour_of(view: View) -> str:
+    return METHODS[view.row.method].colour
 
 
-def view_of(model: Model, choice: Choice, samples: Samples, note: str = "") -> View:
-    """Pictures, plots and numbers of a run."""
-    return View(
-        samples=samples,
-        picture=picture(samples),
-        film=payload(film(samples, colour=plots.METHOD_COLOURS[model.config.method])),
-        numbers=numbers(model, samples),
-        trajectories=trajectories(model, samples),
-        rates=plots.speed_and_turning(
-            samples.trajectory.states.numpy(),
-            samples.trajectory.times.numpy(),
-            plots.METHOD_COLOURS[model.config.method],
-        ),
-        link=link(choice, samples),
-        caption=caption_of(model),
-        near=near(model, samples),
-        note=note,
-    )
-
-
-def caption_of(model: Model) -> str:
+def caption(view: View) -> str:
     """What the plane of the trajectories is."""
-    if not is_image(model):
+    if not view.row.model.is_image:
         return text.PLANE_POINTS
-    return text.PLANE_IMAGES if plane(model.config.data) else text.PLANE_RUN
+    return text.PLANE_IMAGES if plane(view.row.model.config.data) else text.PLANE_RUN
 
 
 def picture(samples: Samples, extent: float | None = None) -> Image.Image:
     """The final samples, crisp; points within +-`extent`, or all states of theirs."""
     if samples.images is None:
         extent = extent or 1.08 * samples.trajectory.states.abs().max().item()
-        return scatter(samples.points, samples.labels, extent, background="#00000000")
+        return exports.scatter(samples.points, samples.labels, extent, background="#00000000")
     n = len(samples.images)
-    return image_grid(samples.images, columns=min(n, 8 if n <= 32 else 12))
+    return exports.image_grid(samples.images, columns=min(n, 8 if n <= 32 else 12))
 
 
-def trajectories(model: Model, samples: Samples, most: int = 100) -> Figure:
+def trajectories(view: View) -> Figure:
     """The paths of the first samples in the data's plane."""
+    model, samples = view.row.model, view.row.samples
     names = (*model.config.classes, ANY)
     flat = plane(model.config.data) or plane_of(samples.trajectory.states)
-    anchors = flat.anchors(model.config.classes) if is_image(model) else {}
+    anchors = flat.anchors(model.config.classes) if model.is_image else {}
     return plots.trajectories(
-        flat.project(samples.trajectory.states[:, :most]).numpy(),
+        flat.project(samples.trajectory.states[:, :PATHS]).numpy(),
         samples.trajectory.times.numpy(),
-        [f"sample {i}, class {names[label]}" for i, label in enumerate(samples.labels[:most])],
-        plots.METHOD_COLOURS[model.config.method],
+        [f"sample {i}, class {names[label]}" for i, label in enumerate(samples.labels[:PATHS])],
+        colour_of(view),
         flat.points.numpy(),
         {name: place.numpy() for name, place in anchors.items()},
     )
 
 
-def numbers(model: Model, samples: Samples, straight: float | None = None) -> str:
+def rates(view: View) -> Figure:
+    """Speed and turning over time."""
+    path = view.row.samples.trajectory
+    return plots.speed_and_turning(path.states.numpy(), path.times.numpy(), colour_of(view))
+
+
+def numbers(view: View) -> str:
     """The numbers of a run as HTML; each one unit, one place."""
+    row, samples = view.row, view.row.samples
     ms, n = 1000 * samples.seconds, len(samples.labels)
+    waits = WAITING if view.pending and row.model.is_followed else NOTHING
     cells = {
         "NFE": f"{samples.nfe:g}",
         "steps": str(len(samples.trajectory.times) - 1),
         "time": f"{ms:.0f} ms" if ms < 10_000 else f"{ms / 1000:.1f} s",
         "per sample": f"{ms / n:.1f} ms",
-        "straightness": pending(model) if straight is None else f"{straight:.3f}",
+        "straightness": waits if row.straightness is None else f"{row.straightness:.3f}",
     }
     if samples.latents is not None:
         cells["decoder"] = f"{samples.decoder_seconds:.1f} s"
-    referee = judge(model.config.data)
-    right = referee and referee.right(samples.images, samples.labels)
-    if right is not None:
-        cells["accuracy"] = f"{int(right.sum())}/{len(right)}"
-    cells |= {"seed": str(samples.settings["seed"]), "weights": model.revision}
+    if row.right is not None:
+        cells["accuracy"] = f"{int(row.right.sum())}/{len(row.right)}"
+    cells |= {"seed": str(samples.request.seed), "weights": samples.revision}
+    return number_list(cells, colour_of(view))
+
+
+def number_list(cells: dict[str, str], colour: str) -> str:
+    """Names and numbers as HTML, in the colour of a method."""
     rows = (
         f'<div><dt>{key}</dt><dd class="fd-{key.split()[0]}">{html.escape(value)}</dd></div>'
         for key, value in cells.items()
     )
-    colour = plots.METHOD_COLOURS[model.config.method]
     return f'<dl class="fd-numbers" style="--fd-method: {colour}">{"".join(rows)}</dl>'
 
 
-def pending(model: Model) -> str:
-    """What stands where the straightness will: of a large network it would take minutes."""
-    return "…" if model.is_followed else "\u2013"
-
-
-def link(choice: Choice, samples: Samples) -> str:
+def link(view: View) -> str:
     """A link that brings the same picture back."""
-    choice = replace(
-        choice, steps=samples.settings["steps"], tolerance=samples.settings["tolerance"]
-    )
-    fields = {key: value for key, value in vars(choice).items() if value is not None}
-    query = urlencode(fields | {"rev": samples.settings["revision"]})
-    return f'<div class="fd-link"><a href="?{html.escape(query)}">Link to this picture</a></div>'
+    samples = view.row.samples
+    query = samples.request.query(view.row.model.config.classes) | {"rev": samples.revision}
+    return link_to(query, "Link to this picture")
 
 
-def default_choice(name: str) -> Choice:
-    """The model's own defaults."""
-    model = known(name)
-    own = model.config.defaults
-    n = (4 if model.config.decoder else 16) if is_image(model) else 500
-    return Choice(name, n=n, guidance=own.guidance, solver=own.solver, steps=own.steps)
+def link_to(query: dict[str, Any], words: str) -> str:
+    """A link to this page with a query, as HTML."""
+    address = html.escape(urlencode(query))
+    return f'<div class="fd-link"><a href="?{address}">{words}</a></div>'
 
 
-def choice_from(query: dict[str, str]) -> Choice:
-    """The choice of a link, the model's defaults where it is silent; ValueError for a wrong value."""
-    kinds = {"n": int, "label": str, "guidance": float, "seed": int}
-    kinds |= {"solver": str, "steps": int, "tolerance": float}
-    given = {key: kind(query[key]) for key, kind in kinds.items() if key in query}
-    if "tolerance" in given:
-        given.setdefault("steps", None)
-    classes, label = known(query["model"]).config.classes, given.get("label", "")
-    if label not in classes and label.isdigit() and int(label) < len(classes):
-        given["label"] = classes[int(label)]
-    return replace(default_choice(query["model"]), **given)
-
-
-def is_live(choice: Choice) -> bool:
+def is_live(request: Request) -> bool:
     """Whether a run is cheap enough to follow the sliders as they move."""
-    if is_adaptive(choice.solver):
+    if is_adaptive(request.solver):
         return False
-    model = known(choice.model)
-    if model.net is None or model.config.decoder or model.is_large:
-        return False
-    return (choice.steps or 1) * evaluations_per_step(model, choice.solver, choice.guidance) <= 2
+    evaluations = live_evaluations(request)
+    return evaluations is not None and evaluations <= LIVE_EVALUATIONS
+
+
+VIEW: dict[str, Callable[[View], Any]] = {
+    "picture": lambda view: picture(view.row.samples),
+    "film": lambda view: payload(film(view.row.samples, colour=colour_of(view))),
+    "numbers": numbers,
+    "trajectories": trajectories,
+    "rates": rates,
+    "link": link,
+    "caption": caption,
+    "near_fold": lambda view: near.updates(view.near)[0],
+    "near": lambda view: near.updates(view.near)[1],
+    "near_words": lambda view: near.updates(view.near)[2],
+}
+TAB = Tab(
+    read=read, run=run, view=VIEW, measure=measure, slow=("numbers",),
+    models=lambda request: [request.model], link="model", open=opened_by,
+)  # fmt: skip
+
+
+def export_run(view: View | None) -> Any:
+    """PNG, GIF, WebP, NPZ and the settings of a run, in a new folder."""
+    with spoken():
+        if view is None:
+            raise ValueError("This run is not kept any more: press Generate, then export.")
+        asked = view.row.samples.request
+        stem = f"{asked.model}-seed-{asked.seed}"
+        files = exports.export_all(view.row.samples, fresh_folder(), stem)
+        return gr.update(value=files, visible=True)

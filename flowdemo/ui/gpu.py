@@ -10,7 +10,8 @@ import gradio as gr
 import torch
 
 from flowdemo.model import Model
-from flowdemo.sampling import Samples, sample
+from flowdemo.request import Request, usual_n
+from flowdemo.sampling import Samples, Watch, run
 from flowdemo.settings import is_lent
 from flowdemo.ui.models import budget, load, moved_to, operations_of
 from flowdemo.ui.work import TIMED
@@ -30,31 +31,32 @@ LEAST, MOST = 15, 120  # seconds of GPU that a call asks for, from a visitor's d
 SPEED = 10e12  # operations a second that a GPU surely does
 
 
-def seconds_of(name: str, arguments: tuple, options: dict[str, Any]) -> int:
+def seconds_of(name: str, request: Request) -> int:
     """Seconds of GPU that a call may take: moving the weights, and 400 evaluations of each sample."""
-    n = arguments[0] if arguments else 16
-    return min(MOST, LEAST + round(400 * n * operations_of(load(name)) / SPEED))
+    model = load(name)
+    n = request.n or usual_n(model)
+    return min(MOST, LEAST + round(400 * n * operations_of(model) / SPEED))
 
 
 @lent_for(duration=seconds_of)
-def on_lent_gpu(name: str, arguments: tuple, options: dict[str, Any]) -> Samples | ValueError:
-    """`sample` on a lent GPU; what comes back lies on the CPU. An error of the request is returned."""
+def on_lent_gpu(name: str, request: Request) -> Samples | ValueError:
+    """`run` on a lent GPU; what comes back lies on the CPU. An error of the request is returned."""
     model = moved_to(load(name), torch.device("cuda"))
     try:
-        return sample(model, *arguments, max_evaluations=budget(model), **options)
+        return run(model, request, max_evaluations=budget(model))
     except ValueError as error:
         return error
 
 
-def draw(model: Model, *arguments: Any, watch: Any, **options: Any) -> tuple[Samples, str]:
-    """`sample` where the model belongs, and what is to be said of that.
+def draw(model: Model, request: Request, watch: Watch = lambda rows: None) -> tuple[Samples, str]:
+    """`run` where the model belongs, and what is to be said of that.
 
     Without a GPU to lend it is the CPU, within its limits. ValueError says what cannot be done.
     """
     note = ""
     if is_lent() and model.is_large:
         try:
-            made = on_lent_gpu(model.name, arguments, options)
+            made = on_lent_gpu(model.name, request)
         except gr.Error as error:  # no quota, no GPU, or too long
             note = str(error.message).strip().split("\n")[0]
         else:
@@ -63,7 +65,6 @@ def draw(model: Model, *arguments: Any, watch: Any, **options: Any) -> tuple[Sam
             return made, ""
     with TIMED:
         try:
-            most = budget(model)
-            return sample(model, *arguments, watch=watch, max_evaluations=most, **options), note
+            return run(model, request, watch=watch, max_evaluations=budget(model)), note
         except ValueError as error:
             raise ValueError(f"{note}: on the CPU, {error}" if note else str(error)) from error

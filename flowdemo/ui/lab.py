@@ -3,113 +3,140 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from flowdemo import lab
-from flowdemo.evaluation.report import straightness_of
+from flowdemo.compare import Row
+from flowdemo.data import OWN
+from flowdemo.evaluation.report import STRAIGHTNESS_SAMPLES, straightness_of
+from flowdemo.exact import ExactModel
+from flowdemo.lab import Source
 from flowdemo.methods import AVERAGE
 from flowdemo.model import Model
-from flowdemo.sampling import parse_label, sample
+from flowdemo.request import Request
+from flowdemo.sampling import Samples, Watch
+from flowdemo.sampling import run as sample_run
 from flowdemo.settings import max_evaluations
-from flowdemo.ui import tables
-from flowdemo.ui.generate import Wanted
-from flowdemo.ui.lab_desk import EXACT, Asked, Desk, Panel, Shown, model_of, source_of, titles
+from flowdemo.ui import lab_text, tables
+from flowdemo.ui.controls import within
+from flowdemo.ui.generate import NOTHING, WAITING, link_to
+from flowdemo.ui.lab_controls import MAX_POINTS, Panels, opened_by, read
 from flowdemo.ui.lab_films import films
+from flowdemo.ui.lab_workspace import EXACT
+from flowdemo.ui.runner import Tab
 from flowdemo.ui.tables import Line
-from flowdemo.ui.work import TIMED, in_background, yielding
-
-MAX_POINTS, FOLLOWED = 1000, 100  # points a panel, and those whose straightness is measured
-Watch = Callable[[int], None]
+from flowdemo.ui.work import TIMED, Wanted, in_background, yielding
 
 
 @dataclass(frozen=True)
 class View:
     """What the tab shows of some panels; a note names models that are not there any more."""
 
-    films: str
-    table: str
-    note: str
-    shown: Shown
+    source: Source
+    asked: Panels
+    rows: list[Row]
+    note: str = ""
+    pending: bool = True
 
 
-def run(asked: Asked, desk: Desk, wanted: Wanted = lambda: True) -> Iterator[str | View]:
-    """Progress in words, then the films and the numbers that cost nothing."""
-    source, known = source_of(asked.data, desk), titles(asked.data, desk)
-    there = [title for title in asked.shown if title in known]
+def run(asked: Panels, wanted: Wanted = lambda: True) -> Iterator[str | View]:
+    """Progress in words, then the panels with the numbers that cost nothing."""
+    workspace, data = asked.workspace, asked.data
+    if data == OWN and workspace.points is None:
+        yield lab_text.OWN_FIRST
+        return
+    source, known = workspace.source(data), workspace.titles(data)
+    there = [title for title in asked.titles if title in known]
     if not there:
         raise ValueError("choose a model to show")
-    panels: list[Panel] = []
+    rows: list[Row] = []
     for title in there:
-        work = partial(panel_of, model_of(asked.data, title, desk), title, asked)
-        for progress in in_background(work, wanted):
+        model = workspace.model(data, title)
+        for progress in in_background(partial(panel, model, title, asked.request), wanted):
             if isinstance(progress, int):
                 yield f"{title} ..."
-        panels.append(progress)
-    gone = ", ".join(title for title in asked.shown if title not in known)
-    note = f"Not here any more: {gone}." if gone else ""
-    shown = Shown(source, asked, panels)
-    yield View(films(source, asked, panels), table(panels), note, shown)
+        rows.append(progress)
+    gone = ", ".join(title for title in asked.titles if title not in known)
+    yield View(source, asked, rows, f"Not here any more: {gone}." if gone else "")
 
 
-def measured(shown: Shown, wanted: Wanted = lambda: True) -> Iterator[list[Panel] | None]:
-    """None while it works; after each panel, all panels with what has been measured so far."""
-    panels, passed = list(shown.panels), {}
-    floor = lab.floor(shown.source, panels[0].samples)
-    for i, panel in enumerate(panels):
-        for progress in in_background(partial(measure, panel, shown, passed), wanted):
+def panel(model: Model, title: str, request: Request, watch: Watch = lambda rows: None) -> Row:
+    """One panel: a MeanFlow network by its own step, others by the chosen solver."""
+    solver = AVERAGE if AVERAGE in model.solvers else request.solver
+    guidance = within(request.guidance, *model.config.guidance)
+    n = min(request.n, MAX_POINTS)
+    request = replace(request, model=title, n=n, solver=solver, guidance=guidance)
+    with TIMED:
+        made = sample_run(model, request, watch=watch, max_evaluations=max_evaluations("points"))
+    return Row(made.request, model, made)
+
+
+def measure(view: View, wanted: Wanted = lambda: True) -> Iterator[View | None]:
+    """None while it works; after each panel, the view with what has been measured so far."""
+    rows, exact_samples = list(view.rows), {}
+    floor = lab.floor(view.source, rows[0].samples)
+    for i, row in enumerate(rows):
+        for progress in in_background(partial(measured, row, view, exact_samples), wanted):
             if isinstance(progress, int):
                 yield None
-        panels[i] = replace(progress, floor=floor)
-        yield list(panels)
+        rows[i] = replace(progress, floor=floor)
+        yield replace(view, rows=list(rows))
 
 
-def panel_of(model: Model, title: str, asked: Asked, watch: Watch = lambda rows: None) -> Panel:
-    """The samples of one panel: a MeanFlow network by its own step, others by the chosen solver."""
-    solver = AVERAGE if AVERAGE in model.solvers else asked.solver
-    low, high = model.config.guidance
-    with TIMED:
-        made = sample(
-            model,
-            min(asked.n, MAX_POINTS),
-            parse_label(asked.label, model.config.classes),
-            min(max(asked.guidance, low), high),
-            solver,
-            asked.steps,
-            asked.seed,
-            watch=watch,
-            max_evaluations=max_evaluations("points"),
-        )
-    return Panel(title, model, made)
-
-
-def measure(panel: Panel, shown: Shown, passed: dict, watch: Watch) -> Panel:
-    """The panel with its numbers. `passed` keeps the exact samples along which errors count."""
-    calm, model, source = yielding(watch), panel.model, shown.source
-    distance = lab.distance(source, panel.samples)
+def measured(row: Row, view: View, exact_samples: dict[Any, Samples], watch: Watch) -> Row:
+    """The row with its numbers. `exact_samples` keeps those along which velocities are compared."""
+    calm, model, source = yielding(watch), row.model, view.source
+    distance = lab.distance(source, row.samples)
     calm(0)
-    straight = straightness_of(model, panel.samples, FOLLOWED, calm)
+    straight = straightness_of(model, row.samples, calm)
     error = None
-    if model.config.method != "exact":
+    if not isinstance(model, ExactModel):
         exact = source.exact(model.config.path)
-        key = (model.config.path, panel.samples.settings["guidance"])
-        if key not in passed:
-            asked = replace(shown.asked, n=FOLLOWED, steps=20, solver="euler", guidance=key[1])
-            passed[key] = panel_of(exact, EXACT, asked, watch).samples
-        error = lab.velocity_error(model, exact, passed[key], calm)
-    return replace(panel, distance=distance, straightness=straight, error=error)
+        key = (model.config.path, row.request.guidance)
+        if key not in exact_samples:
+            how = {"n": STRAIGHTNESS_SAMPLES["points"], "steps": 20, "solver": "euler"}
+            asked = replace(view.asked.request, guidance=row.request.guidance, **how)
+            exact_samples[key] = panel(exact, EXACT, asked, watch).samples
+        error = lab.velocity_error(model, exact, exact_samples[key], calm)
+    return replace(row, wasserstein_2=distance, straightness=straight, velocity_error=error)
 
 
-def table(panels: list[Panel], pending: str = "…") -> str:
-    """The numbers as an HTML table; `pending` stands for those not measured yet."""
-    n, floor = len(panels[0].samples.labels), panels[0].floor
+def table(view: View) -> str:
+    """The numbers as an HTML table."""
+    n, floor = len(view.rows[0].samples.labels), view.rows[0].floor
     real = "" if floor is None else f", two real draws {floor:.3f}"
     titles = ("model", "NFE", "ms", f"W2 ({n} points{real})", "straightness", "velocity error")
-    lines = (Line(p.title, p.model.config.method, cells(p, pending)) for p in panels)
+
+    def cells(row: Row) -> list[str]:
+        waits = WAITING if view.pending and row.wasserstein_2 is None else NOTHING
+        numbers = (row.wasserstein_2, row.straightness, row.velocity_error)
+        cost = [f"{row.samples.nfe:g}", f"{1000 * row.samples.seconds:.0f}"]
+        return cost + [waits if x is None else f"{x:.3f}" for x in numbers]
+
+    lines = (Line(row.request.model, row.method, cells(row)) for row in view.rows)
     return tables.table(titles, lines)
 
 
-def cells(panel: Panel, pending: str) -> list[str]:
-    """The numbers of one panel."""
-    waits = pending if panel.distance is None else "&ndash;"
-    numbers = (panel.distance, panel.straightness, panel.error)
-    cost = [f"{panel.samples.nfe:g}", f"{1000 * panel.samples.seconds:.0f}"]
-    return cost + [waits if x is None else f"{x:.3f}" for x in numbers]
+def link(view: View) -> str:
+    """A link that brings these panels back; own points and own models stay with their visitor."""
+    asked = view.asked
+    if asked.data == OWN:
+        return ""
+    own = asked.workspace.own(asked.data)
+    shared = {key: value for key, value in vars(asked.request).items() if value is not None}
+    del shared["model"]
+    titles = ",".join(title for title in asked.titles if title not in own)
+    shipped = (row for row in view.rows if row.request.model not in (EXACT, *own))
+    weights = ",".join(dict.fromkeys(row.samples.revision for row in shipped))
+    query = {"lab": asked.data, "shown": titles} | shared | {"rev": weights}
+    return link_to(query, "Link to these panels")
+
+
+VIEW: dict[str, Callable[[View], Any]] = {
+    "films": lambda view: films(view.source, view.rows),
+    "table": table,
+    "link": link,
+}
+TAB = Tab(
+    read=read, run=run, view=VIEW, measure=measure, slow=("table",), link="lab", open=opened_by
+)

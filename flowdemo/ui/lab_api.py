@@ -10,24 +10,26 @@ from flowdemo import checkpoints, exports
 from flowdemo.data import OWN
 from flowdemo.data.own import parse_points
 from flowdemo.lab import report
-from flowdemo.sampling import parse_label, sample
+from flowdemo.request import ANY, Request
+from flowdemo.sampling import run
 from flowdemo.settings import max_evaluations
 from flowdemo.training.live import Wish, check
-from flowdemo.ui.events import LANE, TRAIN
-from flowdemo.ui.lab import MAX_POINTS
-from flowdemo.ui.lab_desk import EXACT, Desk, model_of, source_of, titles
-from flowdemo.ui.lab_train import train
-from flowdemo.ui.lab_train_tab import wish_of
+from flowdemo.ui.lab_controls import MAX_POINTS
+from flowdemo.ui.lab_train import View, read, train
+from flowdemo.ui.lab_workspace import EXACT, Workspace
+from flowdemo.ui.runner import LANE, TRAIN
 from flowdemo.ui.work import TIMED, fresh_folder, spoken
 
 
 def build() -> None:
-    """Hidden components behind `/lab_train` and `/lab_sample`; the desk is the client's session."""
-    desk = gr.State(Desk(), time_to_live=3600)  # a client that is gone says nothing
+    """Hidden components behind `/lab_train` and `/lab_sample`; a workspace is a client's session."""
+    workspace = gr.State(Workspace(), time_to_live=3600)  # a client that is gone says nothing
     with gr.Column(visible=False):
         made = [gr.File(file_count="multiple"), gr.JSON()]
-        gr.Button().click(lab_train, [desk, *train_inputs()], made, api_name="lab_train", **TRAIN)
-        gr.Button().click(lab_sample, [desk, *sample_inputs()], made, api_name="lab_sample", **LANE)
+        given = [workspace, *train_inputs()]
+        gr.Button().click(lab_train, given, made, api_name="lab_train", **TRAIN)
+        given = [workspace, *sample_inputs()]
+        gr.Button().click(lab_sample, given, made, api_name="lab_sample", **LANE)
 
 
 def train_inputs() -> list[gr.components.Component]:
@@ -57,7 +59,7 @@ def sample_inputs() -> list[gr.components.Component]:
 
 
 def lab_train(
-    desk: Desk,
+    workspace: Workspace,
     data: str = "moons",
     method: str = "flow-matching",
     path: str = "linear",
@@ -75,13 +77,14 @@ def lab_train(
     learn from this client's last flow.
     """
     with spoken():
-        wish = wish_of((OWN if points else data, method, path, coupling, times, loss, steps, seed))
-        check(wish)
+        how = (method, path, coupling, times, loss, steps, seed)
+        asked = read(workspace, OWN if points else data, *how)
+        check(asked.wish)
         if points:
-            desk.take(parse_points(points))
-        *_, last = train(wish, desk)
-        title, folder = list(desk.runs)[-1], fresh_folder()
-        checkpoints.save(desk.runs[title], folder)
+            workspace.take(parse_points(points))
+        *_, last = (state for state in train(asked) if isinstance(state, View))
+        title, folder = list(workspace.models)[-1], fresh_folder()
+        checkpoints.save(workspace.models[title], folder)
     write_curve(folder / "curve.csv", last.curve)
     numbers = {
         "title": title,
@@ -89,7 +92,7 @@ def lab_train(
         "wasserstein_2": last.curve.distances[-1][1],
         "floor_wasserstein_2": last.curve.floor,
     }
-    cost = desk.runs[title].config.training
+    cost = workspace.models[title].config.training
     numbers |= {key: cost[key] for key in ("images_seen", "hours")}
     return [str(file) for file in sorted(folder.iterdir())], numbers
 
@@ -104,7 +107,7 @@ def write_curve(file: Path, curve: Any) -> None:
 
 
 def lab_sample(
-    desk: Desk,
+    workspace: Workspace,
     data: str = "moons",
     model: str = "",
     n: int = 500,
@@ -120,19 +123,17 @@ def lab_sample(
     the model's own. Files (PNG, GIF, WebP, NPZ, JSON), and the numbers of the run.
     """
     with spoken():
-        source, known = source_of(data, desk), titles(data, desk)
-        own = [title for title in desk.runs if title in known]
-        title = model or (own[-1] if own else EXACT)
+        source, known = workspace.source(data), workspace.titles(data)
+        title = model or list({EXACT: None} | workspace.own(data))[-1]
         if title not in known:
             raise ValueError(f"no model '{title}' of {data}; there are: {', '.join(known)}")
         if not 1 <= int(n or 0) <= MAX_POINTS:
             raise ValueError(f"n must lie in [1, {MAX_POINTS}], not {n}")
-        chosen = model_of(data, title, desk)
-        labels = parse_label(label or "any", chosen.config.classes)
+        chosen = workspace.model(data, title)
         how = {"solver": solver or None, "steps": steps or None, "seed": int(seed or 0)}
-        limit = {"max_evaluations": max_evaluations("points")}
+        request = Request("", int(n), label or ANY, float(guidance or 0), **how)
         with TIMED:
-            samples = sample(chosen, int(n), labels, float(guidance or 0), **how, **limit)
+            samples = run(chosen, request, max_evaluations=max_evaluations("points"))
         numbers = {"model": title, "nfe": samples.nfe, "seconds": samples.seconds}
         numbers |= report(source, samples)
         return exports.export_all(samples, fresh_folder(), chosen.name), numbers

@@ -6,11 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from flowdemo import lab, plots
+from flowdemo import lab
+from flowdemo.compare import Row
+from flowdemo.exact import ExactModel
 from flowdemo.lab import Source
-from flowdemo.methods import AVERAGE
-from flowdemo.sampling import Samples, parse_label
-from flowdemo.ui.lab_desk import Asked, Panel
+from flowdemo.methods import AVERAGE, METHODS, colour_of
+from flowdemo.sampling import Samples
 from flowdemo.ui.player import encode, film, payload
 
 REAL, MARGIN = 600, 1.15  # real points behind a film, and room around them
@@ -27,7 +28,7 @@ def backdrop(source: Source, on: Sequence[str] = LAYERS) -> tuple[float, dict[st
 def runs(source: Source, made: dict[str, Samples], method: str) -> str:
     """Samples by their captions, in the colour of a method."""
     extent, behind = backdrop(source)
-    colour = plots.METHOD_COLOURS[method]
+    colour = colour_of(method)
     return payload(
         *(
             film(samples, caption=caption, colour=colour, extent=extent, layers=behind)
@@ -36,55 +37,51 @@ def runs(source: Source, made: dict[str, Samples], method: str) -> str:
     )
 
 
-def films(
-    source: Source,
-    asked: Asked,
-    panels: list[Panel],
-    on: Sequence[str] = LAYERS,
-    play: bool = False,
-) -> str:
+def films(source: Source, rows: list[Row], on: Sequence[str] = LAYERS, play: bool = False) -> str:
     """All panels for the one player, with the layers that are on at first."""
     extent, behind = backdrop(source, on)
-    fields = fields_of(source, asked, panels, extent)
+    fields = fields_of(source, rows, extent)
     return payload(
         *(
             film(
-                panel.samples,
-                caption=panel.title,
-                colour=plots.METHOD_COLOURS[panel.model.config.method],
+                row.samples,
+                caption=row.request.model,
+                colour=colour_of(row.method),
                 extent=extent,
                 layers=behind | layers,
             )
-            for panel, layers in zip(panels, fields, strict=True)
+            for row, layers in zip(rows, fields, strict=True)
         ),
         play=play,
     )
 
 
-def fields_of(
-    source: Source, asked: Asked, panels: list[Panel], extent: float
-) -> list[dict[str, Any]]:
+def fields_of(source: Source, rows: list[Row], extent: float) -> list[dict[str, Any]]:
     """Arrows and errors of every panel as the player takes them, all at one scale."""
     still, arrows, errors, exact = [], [], [], {}
-    for panel in panels:
-        model, w = panel.model, panel.samples.settings["guidance"]
-        label = parse_label(asked.label, model.config.classes)
+    for row in rows:
+        model, label, w = row.model, row.request.label, row.request.guidance
         how = (extent, label if isinstance(label, int) else None, w)
         if (key := (model.config.path, w)) not in exact:
             exact[key] = lab.velocity_field(source.exact(model.config.path), *how)
-        own = model.config.method != "exact"  # else it is the exact field itself
-        still.append(lab.velocity_field(model, *how) if own else exact[key])
+        is_exact = isinstance(model, ExactModel)
+        still.append(exact[key] if is_exact else lab.velocity_field(model, *how))
         errors.append((still[-1] - exact[key]).norm(dim=2))
         mean = AVERAGE in model.solvers
         arrows.append(lab.average_field(model, *how) if mean else still[-1][:, None])
     longest = max(v.norm(dim=-1).quantile(0.7).item() for v in still)  # others are cut
     # Reflow learns another velocity on purpose: its distance would hide the errors of the others.
-    rated = [e for e, p in zip(errors, panels, strict=True) if p.model.config.method != "reflow"]
+    rated = [e for e, row in zip(errors, rows, strict=True) if learns_the_data(row)]
     worst = max([1e-3, *(e.quantile(0.95).item() for e in rated)])
     return [
-        {"field": packed(v, longest)} | error_layer(panel, e, worst)
-        for panel, v, e in zip(panels, arrows, errors, strict=True)
+        {"field": packed(v, longest)} | error_layer(row, e, worst)
+        for row, v, e in zip(rows, arrows, errors, strict=True)
     ]
+
+
+def learns_the_data(row: Row) -> bool:
+    """Whether its velocity is meant to be that of the data, and not that of a teacher's pairs."""
+    return row.method not in METHODS or not METHODS[row.method].needs_flow
 
 
 def packed(field: Tensor, longest: float) -> dict[str, Any]:
@@ -95,9 +92,9 @@ def packed(field: Tensor, longest: float) -> dict[str, Any]:
     return {"side": lab.SIDE, "times": times, "ends": ends, "data": encode(whole.numpy())}
 
 
-def error_layer(panel: Panel, error: Tensor, worst: float) -> dict[str, Any]:
+def error_layer(row: Row, error: Tensor, worst: float) -> dict[str, Any]:
     """The error (times, cells) as bytes, darkest at `worst`; the exact velocity has none."""
-    if panel.model.config.method == "exact":
+    if isinstance(row.model, ExactModel):
         return {}
     whole = (255 * error / worst).clamp(0, 255).to(torch.uint8)
     layer = {"side": lab.SIDE, "times": len(error), "data": encode(whole.numpy())}

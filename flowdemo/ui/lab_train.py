@@ -1,26 +1,56 @@
 """Training in the Lab: one run, or the chain from flow matching to one step."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import gradio as gr
+import pandas as pd
+
+from flowdemo import checkpoints
+from flowdemo.couplings import COUPLINGS
 from flowdemo.data import OWN
 from flowdemo.evaluation.metrics import straightness
 from flowdemo.lab import Source, distance, floor
 from flowdemo.methods import AVERAGE, METHODS
 from flowdemo.model import Model
 from flowdemo.noise import noise
+from flowdemo.paths import PATHS
 from flowdemo.sampling import sample
-from flowdemo.training.live import Snapshot, Wish, check, live_recipe, train_live
+from flowdemo.settings import is_public
+from flowdemo.times import TIMES
+from flowdemo.training.live import (
+    LOSSES,
+    MAX_STEPS,
+    Snapshot,
+    Wish,
+    check,
+    live_recipe,
+    train_live,
+)  # fmt: skip
 from flowdemo.training.run import PairsProgress
-from flowdemo.ui.generate import Wanted
-from flowdemo.ui.lab_desk import MAX_RUNS, Desk, source_of
+from flowdemo.ui import lab_text, text
 from flowdemo.ui.lab_films import runs
+from flowdemo.ui.lab_workspace import EXACT, MAX_MODELS, Workspace
+from flowdemo.ui.player import player
+from flowdemo.ui.runner import (
+    LATEST,
+    PRIVATE,
+    QUICK,
+    TRAIN,
+    Runner,
+    Tab,
+    begin_run,
+    go_and_stop,
+    or_skip,
+    status_line,
+    stop_run,
+)  # fmt: skip
 from flowdemo.ui.tables import Line, table
-from flowdemo.ui.work import Stopped, yielding
+from flowdemo.ui.work import Stopped, Wanted, fresh_folder, spoken, yielding
 
 POINTS, STEPS, SEED = 400, 20, 5  # of the cloud that is drawn while training
-CHAIN = ("flow-matching", "reflow", "reflow", "meanflow")
+PUBLIC_STEPS = 3000
 
 
 @dataclass(frozen=True)
@@ -36,75 +66,88 @@ class Curve:
 class View:
     """What is shown of a run: no film where nothing new was drawn."""
 
-    words: str
     film: str | None
     curve: Curve
     summary: str | None = None
+    note: str = ""
 
 
-def train(wish: Wish, desk: Desk, wanted: Wanted = lambda: True) -> Iterator[View]:
-    """A run, shown while it goes on; what it learnt stays on the desk, also when it is stopped.
+@dataclass(frozen=True)
+class Asked:
+    """A training that a visitor asks for."""
 
-    Reflow and MeanFlow learn from the last flow of this data on the desk. `Stopped` comes out after
-    the model was kept.
+    wish: Wish
+    workspace: Workspace
+
+
+def train(asked: Asked, wanted: Wanted = lambda: True) -> Iterator[str | View]:
+    """A run, shown while it goes on; its model stays in the workspace, also when it is stopped.
+
+    Reflow and MeanFlow learn from the last flow of this data in the workspace. `Stopped` comes out
+    after the model was kept.
     """
+    wish, workspace = asked.wish, asked.workspace
     check(wish)
-    source, title = source_of(wish.data, desk), fresh_title(wish.method, desk)
-    master = teacher_of(wish, desk)
-    recipe = live_recipe(wish, name_of(title), master)
+    source, title = workspace.source(wish.data), fresh_title(wish.method, workspace)
+    teacher = teacher_of(wish, workspace)
+    recipe = live_recipe(wish, name_of(title), teacher)
     curve, latest, smooth = Curve(), None, 0.0
-    calm = yielding(lambda rows: None)  # a timed run of somebody else goes first
-    for state in train_live(recipe, source.coupling(), master):
+    calm = yielding(lambda rows: None)  # a timed run of another visitor goes first
+    for state in train_live(recipe, source.coupling(), teacher):
         if isinstance(state, Snapshot):
             latest = state.model
             curve, drawn = snapshot(latest, title, source, curve, (state.progress.step, smooth))
-            yield View(said(title, state.progress), drawn, curve)
+            yield words(title, state.progress)
+            yield View(drawn, curve)
         elif isinstance(state, PairsProgress):
-            yield View(f"{title}: {state.made} of {state.wanted} pairs", None, curve)
+            yield f"{title}: {state.made} of {state.wanted} pairs"
         else:
             smooth = state.loss if state.step < 20 else 0.98 * smooth + 0.02 * state.loss
         calm(0)
         if not wanted():
             break
     if latest is not None:
-        yield put_away(title, latest, source, desk, curve)
+        yield from put_away(title, latest, source, workspace, curve)
     if not wanted():
         raise Stopped
 
 
-def put_away(title: str, model: Model, source: Source, desk: Desk, curve: Curve) -> View:
-    """The trained model onto the desk, unless it learnt own points that others replaced since."""
-    if source.points is not (desk.points if source.name == OWN else None):
-        return View(f"{title}: dropped, for there are other points now", None, curve)
-    gone = desk.keep(title, model)
-    words = f"{title}: done" + (f"; {', '.join(gone)} made room" if gone else "")
-    return View(words, None, curve, summary(desk, source))
+def put_away(
+    title: str, model: Model, source: Source, workspace: Workspace, curve: Curve
+) -> Iterator[str | View]:
+    """Keeps the trained model, unless it learnt own points that others replaced since."""
+    if source.points is not (workspace.points if source.name == OWN else None):
+        yield f"{title}: dropped, for there are other points now"
+        return
+    gone = workspace.keep(title, model)
+    yield f"{title}: done" + (f"; {', '.join(gone)} made room" if gone else "")
+    yield View(None, curve, summary(workspace, source))
 
 
-def train_chain(wish: Wish, desk: Desk, wanted: Wanted = lambda: True) -> Iterator[View]:
+def train_chain(asked: Asked, wanted: Wanted = lambda: True) -> Iterator[str | View]:
     """Flow matching -> reflow -> reflow again -> MeanFlow, each from the one before.
 
     Earlier models of this data make room.
     """
-    check(wish)
-    source_of(wish.data, desk)
-    desk.drop(wish.data)
-    for method in CHAIN:
-        yield from train(replace(wish, method=method), desk, wanted)
+    check(asked.wish)
+    asked.workspace.source(asked.wish.data)
+    asked.workspace.drop(asked.wish.data)
+    for method, facts in METHODS.items():
+        for _ in range(facts.lab.rounds):
+            yield from train(replace(asked, wish=replace(asked.wish, method=method)), wanted)
 
 
-def teacher_of(wish: Wish, desk: Desk) -> Model | None:
-    """The model that a run learns from: the last flow of this data, but none for flow matching."""
-    own = [model for model in desk.runs.values() if model.config.data == wish.data]
-    flows = [model for model in own if model.config.method != "meanflow"]
-    return flows[-1] if flows and wish.method != "flow-matching" else None
+def teacher_of(wish: Wish, workspace: Workspace) -> Model | None:
+    """The model that a run learns from: the last flow of this data, if its method has a teacher."""
+    flows = [m for m in workspace.own(wish.data).values() if METHODS[m.config.method].is_flow]
+    return flows[-1] if flows and METHODS[wish.method].lab.learns_from_flow else None
 
 
-def fresh_title(method: str, desk: Desk) -> str:
-    """ "Yours: reflow", "Yours: reflow 2" and so on."""
+def fresh_title(method: str, workspace: Workspace) -> str:
+    """ "yours: Reflow", "yours: Reflow 2" and so on."""
     title = f"yours: {METHODS[method].title}"
-    names = [title, *(f"{title} {k}" for k in range(2, MAX_RUNS + 2))]
-    return next(name for name in names if name not in desk.runs)
+    names = [title, *(f"{title} {k}" for k in range(2, MAX_MODELS + 2))]
+    return next(name for name in names if name not in workspace.models)
 
 
 def name_of(title: str) -> str:
@@ -128,16 +171,16 @@ def snapshot(
     return curve, runs(source, {caption: made}, model.config.method)
 
 
-def said(title: str, progress: Any) -> str:
+def words(title: str, progress: Any) -> str:
     """Progress in words."""
     speed = progress.step / max(progress.seconds, 1e-9)
     return f"{title}: step {progress.step} of {progress.steps}, {speed:.0f} a second"
 
 
-def summary(desk: Desk, source: Source) -> str:
+def summary(workspace: Workspace, source: Source) -> str:
     """Straightness and one-step distance of the visitor's models of this data, one a line."""
     titles = ("model", "straightness", "W2 in one step", "samples seen", "seconds")
-    own = {title: m for title, m in desk.runs.items() if m.config.data == source.name}
+    own = workspace.own(source.name)
     lines = (Line(title, m.config.method, cells(m, source)) for title, m in own.items())
     return table(titles, lines)
 
@@ -153,3 +196,164 @@ def cells(model: Model, source: Source) -> list[str]:
         f"{cost['images_seen']:,}",
         f"{3600 * cost['hours']:.0f}",
     ]
+
+
+def read(workspace: Workspace, *values: Any) -> Asked:
+    """What the controls ask for; limits of a public page hold here, too."""
+    wish = Wish(*values)
+    steps = int(wish.steps or 0)
+    if is_public() and steps > PUBLIC_STEPS:
+        raise ValueError(f"at most {PUBLIC_STEPS} steps here, not {steps}")
+    return Asked(replace(wish, steps=steps, seed=int(wish.seed or 0)), workspace)
+
+
+def loss_plot(view: View) -> Any:
+    """The loss over the steps."""
+    if view.film is None:
+        return gr.skip()
+    frame = pd.DataFrame(view.curve.losses, columns=["step", "loss"])
+    return gr.update(value=frame, visible=True)
+
+
+def distance_plot(view: View) -> Any:
+    """W2 over the steps, beside that of two real draws."""
+    if view.film is None:
+        return gr.skip()
+    made = pd.DataFrame(view.curve.distances, columns=["step", "W2"]).assign(line="samples")
+    real = made.assign(W2=view.curve.floor, line="two real draws")
+    return gr.update(value=pd.concat([made, real]), visible=True)
+
+
+VIEW: dict[str, Callable[[View], Any]] = {
+    "film": lambda view: or_skip(view.film),
+    "loss": loss_plot,
+    "distance": distance_plot,
+    "summary": lambda view: or_skip(view.summary),
+}
+
+
+TRAIN_ONE = Tab(read, train, VIEW)
+TRAIN_CHAIN = Tab(read, train_chain, VIEW)
+
+
+def build(workspace: gr.State, data: gr.Radio, shown: Any, rerun: Callable) -> None:
+    """The sub-tab; `rerun` shows the panels again at an event."""
+    gr.Markdown(lab_text.TRAIN, elem_classes="fd-caption")
+    with gr.Row(elem_classes="fd-main fd-two"):
+        with gr.Column(scale=3, min_width=270, elem_classes="fd-controls"):
+            wish = layout_wish(workspace, data)
+            go, stop = go_and_stop("Train", "t-")
+            every = gr.Button(lab_text.CHAIN, elem_id="t-chain")
+            status = status_line("t-")
+        with gr.Column(scale=6, min_width=300, elem_classes="fd-results"):
+            outputs = {"film": player("", "t-player")}
+            with gr.Row():
+                outputs |= {
+                    "loss": curve_plot("loss", "t-loss"),
+                    "distance": curve_plot("W2", "t-w2", color="line"),
+                }
+            outputs["summary"] = gr.HTML("", elem_id="t-table", elem_classes="fd-scroll")
+            chosen = layout_keep(workspace)
+    with gr.Accordion(text.WHAT, open=False):
+        gr.Markdown(lab_text.EXPLAIN_TRAIN)
+    given, queue = [workspace, data, *wish], {**LATEST, **TRAIN}
+    one = Runner(TRAIN_ONE, given, outputs, status, queue=queue)
+    chain = replace(one, tab=TRAIN_CHAIN)  # with the same switch
+    stop.click(stop_run, one.switch, status, **QUICK)
+    for runner, button in ((one, go), (chain, every)):
+        done = runner.after(button.click(begin_run, one.switch, None, **QUICK).then)
+        rerun(done.then(trained, [workspace, data], [shown, chosen], **QUICK).success)
+
+
+def layout_wish(workspace: gr.State, data: gr.Radio) -> list[gr.components.Component]:
+    """What a `Wish` says besides its data, in its order."""
+    method = gr.Radio(
+        [(each.title, name) for name, each in METHODS.items()], value=Wish.method,
+        label="Method", info=lab_text.TRAIN_METHOD, elem_id="t-method",
+    )  # fmt: skip
+    with gr.Accordion("How", open=False, elem_id="t-how"):
+        choices = {"path": PATHS, "coupling": COUPLINGS, "times": TIMES, "loss": LOSSES}
+        path, coupling, times, loss = (
+            gr.Radio(
+                list(names), value=getattr(Wish, key), label=key.capitalize(),
+                elem_id=f"t-{'loss-kind' if key == 'loss' else key}",
+            )
+            for key, names in choices.items()
+        )  # fmt: skip
+    most = PUBLIC_STEPS if is_public() else MAX_STEPS
+    steps = gr.Slider(
+        100, most, Wish.steps, step=100, precision=0, label="Steps", elem_id="t-steps"
+    )
+    seed = gr.Number(Wish.seed, label="Seed", precision=0, minimum=0, elem_id="t-seed")
+    method.input(offer_how, [workspace, data, method], [path, coupling], **QUICK)
+    return [method, path, coupling, times, loss, steps, seed]
+
+
+def offer_how(workspace: Workspace, data: str, method: str) -> list[Any]:
+    """A run that learns from a flow has that flow's path; reflow's pairs are its coupling."""
+    has_teacher = teacher_of(Wish(data, method), workspace) is not None
+    needs_flow = METHODS[method].needs_flow
+    return [
+        gr.update(visible=not (needs_flow or has_teacher)),
+        gr.update(visible=not needs_flow),
+    ]
+
+
+def curve_plot(title: str, elem_id: str, color: str | None = None) -> gr.LinePlot:
+    return gr.LinePlot(
+        x="step", y=title, title=title, height=200, min_width=200, elem_id=elem_id, visible=False,
+        color=color,
+    )  # fmt: skip
+
+
+def layout_keep(workspace: gr.State) -> gr.Dropdown:
+    """Keeping a model: as files, or as a checkpoint that every other tab offers."""
+    with gr.Accordion("Keep a model", open=False, elem_id="t-keep"):
+        gr.Markdown(
+            lab_text.KEEP_PUBLIC if is_public() else lab_text.KEEP, elem_classes="fd-caption"
+        )
+        title = gr.Dropdown([], label="Model", allow_custom_value=True, elem_id="t-kept")
+        name = gr.Textbox(label="Name", placeholder="moons-meanflow-mine", elem_id="t-name",
+                          visible=not is_public())  # fmt: skip
+        with gr.Row():
+            save = gr.Button("Save", size="sm", elem_id="t-save", visible=not is_public())
+            files = gr.Button("Files", size="sm", elem_id="t-files")
+        said = gr.HTML("", elem_classes="fd-status", elem_id="t-saved")
+        given = gr.File(label="Files", file_count="multiple", visible=False, elem_id="t-given")
+    save.click(save_model, [workspace, title, name], said, **PRIVATE)
+    files.click(give_files, [workspace, title], given, **PRIVATE)
+    return title
+
+
+def trained(workspace: Workspace, data: str) -> list[Any]:
+    """Own models stand beside the exact velocity, and all of them can be kept."""
+    own, kept = list(workspace.own(data)), list(workspace.models)
+    choices = workspace.titles(data)
+    return [
+        gr.update(choices=choices, value=[EXACT, *own]) if own else gr.skip(),
+        gr.update(choices=kept, value=kept[-1]) if kept else gr.skip(),
+    ]
+
+
+def save_model(workspace: Workspace, title: str, name: str) -> str:
+    """Saves a model of the workspace as a checkpoint of that name."""
+    with spoken():
+        if is_public():
+            raise ValueError("nothing is saved on a public page: take the files instead")
+        checkpoints.save_as(own_model(workspace, title), name)
+        return f"Saved: {name} stands in every tab now."
+
+
+def give_files(workspace: Workspace, title: str) -> Any:
+    """The checkpoint as files."""
+    with spoken():
+        folder = fresh_folder()
+        checkpoints.save(own_model(workspace, title), folder)
+        return gr.update(value=[str(path) for path in sorted(folder.iterdir())], visible=True)
+
+
+def own_model(workspace: Workspace, title: str) -> Model:
+    """A model of the workspace; ValueError if it is not there."""
+    if title not in workspace.models:
+        raise ValueError("train a model first, then keep it")
+    return workspace.models[title]

@@ -1,7 +1,7 @@
 """The models as the tabs see them: what can be chosen, what is here, and having the rest."""
 
 import html
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -17,10 +17,9 @@ from flowdemo.config import ModelConfig
 from flowdemo.data import DATASETS
 from flowdemo.hub import Progress
 from flowdemo.model import LARGE, Model
-from flowdemo.sampling import kind_of
 from flowdemo.settings import is_lent, is_public, max_entry, max_evaluations
 from flowdemo.ui import own
-from flowdemo.ui.work import Stopped
+from flowdemo.ui.work import Stopped, Wanted
 
 CHEAP = 300_000_000  # operations of a network for which the limits are made
 OPERATIONS: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
@@ -101,12 +100,17 @@ def by_data() -> dict[str, dict[str, list[str]]]:
     return dict(sorted(found.items(), key=lambda item: order.get(item[0], 99)))
 
 
+def models_of(data: str) -> dict[str, ModelConfig]:
+    """The readable checkpoints of a data set."""
+    return {name: config for name, config in configs().items() if config.data == data}
+
+
 def example_of(data: str) -> ModelConfig:
     """The description of some model of a data set: its classes, and the shape of its samples."""
-    found = [config for config in configs().values() if config.data == data]
+    found = models_of(data)
     if not found:
         raise ValueError(f"there is no model of '{data}' here any more")
-    return found[0]
+    return next(iter(found.values()))
 
 
 def label_of(name: str) -> str:
@@ -119,7 +123,7 @@ def label_of(name: str) -> str:
     return f"{name} \u2193" + (f" {entry.bytes / 1e6:.0f} MB" if entry else "")
 
 
-def fetching(names: Iterable[str], wanted: Callable[[], bool]) -> Iterator[str]:
+def fetching(names: Iterable[str], wanted: Wanted) -> Iterator[str]:
     """Has those models from the Hub that are not here: progress in words; `Stopped` if not wanted."""
     for name in dict.fromkeys(names):
         with closing(library.fetch(name)) as progress:
@@ -139,8 +143,8 @@ def bar(state: Progress) -> str:
 
 def budget(model: Model) -> int:
     """Network evaluations that a run may take; a costlier network may take fewer on the CPU."""
-    most = max_evaluations(kind_of(model))
-    if kind_of(model) == "points" or model.device.type == "cuda" or model.source == "shipped":
+    most = max_evaluations(model.kind)
+    if not model.is_image or model.device.type == "cuda" or model.source == "shipped":
         return most  # the limits are made for what ships
     return max(1, round(most * min(1.0, CHEAP / operations_of(model))))
 

@@ -1,7 +1,9 @@
-"""Samples over the nearest real images."""
+"""Samples over the nearest real images, in a fold."""
 
 from dataclasses import dataclass
+from typing import Any
 
+import gradio as gr
 import torch
 from PIL import Image
 from torch import Tensor
@@ -11,6 +13,7 @@ from flowdemo.evaluation.nearest import gallery
 from flowdemo.exports import image_grid
 from flowdemo.model import Model
 from flowdemo.sampling import Samples
+from flowdemo.ui import text
 
 COLUMNS = 8
 
@@ -43,3 +46,25 @@ def near(model: Model, samples: Samples) -> Near | None:
 def padded(images: Tensor) -> Tensor:
     """The images with black ones behind, so that they fill a line."""
     return torch.cat([images, images.new_zeros(COLUMNS - len(images), *images.shape[1:])])
+
+
+def fold(found: Near | None, prefix: str = "") -> dict[str, Any]:
+    """The fold, its picture and its words; hidden where no real images ship."""
+    box = gr.Accordion(
+        text.NEAREST, open=False, visible=found is not None, elem_id=f"{prefix}nearest"
+    )
+    with box:
+        gr.Markdown(text.EXPLAIN_NEAREST, elem_classes="fd-caption")
+        picture = gr.Image(
+            found and found.picture, show_label=False, format="png", type="pil", interactive=False,
+            buttons=[], elem_classes="fd-samples", elem_id=f"{prefix}near",
+        )  # fmt: skip
+        words = gr.Markdown(found.words if found else "", elem_id=f"{prefix}near-words")
+    return {"near_fold": box, "near": picture, "near_words": words}
+
+
+def updates(found: Near | None) -> list[Any]:
+    """The updates of the components of `fold`."""
+    if found is None:
+        return [gr.update(visible=False), None, ""]
+    return [gr.update(visible=True), found.picture, found.words]

@@ -10,10 +10,10 @@ from flowdemo import catalogue, checkpoints, hub, inventory, library
 from flowdemo.cards import card
 from flowdemo.data import DATASETS, title_of
 from flowdemo.hub import Progress
-from flowdemo.plots import METHOD_COLOURS
+from flowdemo.methods import colour_of
 from flowdemo.settings import is_public
 from flowdemo.ui import own
-from flowdemo.ui.lab_desk import Desk
+from flowdemo.ui.lab_workspace import Workspace
 from flowdemo.ui.models import offered
 from flowdemo.ui.work import Stopped
 
@@ -65,7 +65,7 @@ def line(row: dict[str, Any]) -> str:
         row.get("error") or inventory.best(row),
     ]
     cells = "".join(f"<td>{html.escape(part)}</td>" for part in parts)
-    colour = METHOD_COLOURS.get(method, METHOD_COLOURS["exact"])
+    colour = colour_of(method)
     return f'<tr style="--fd-method: {colour}"><th>{html.escape(row["name"])}</th>{cells}</tr>'
 
 
@@ -120,19 +120,19 @@ def looking(author: str, wanted: Wanted) -> Iterator[Progress | Rows]:
             yield event
 
 
-def sendable(desk: Desk) -> list[str]:
+def sendable(workspace: Workspace) -> list[str]:
     """What may be sent: the checkpoints trained here (of strangers each one's own), and the Lab's."""
     here = own.names() if is_public() else list(checkpoints.trained())
-    return [*here, *(LAB + title for title in desk.runs)]
+    return [*here, *(LAB + title for title in workspace.models)]
 
 
 def pushing(
-    desk: Desk, name: str, repo: str, private: bool, token: hub.Token, wanted: Wanted
+    workspace: Workspace, name: str, repo: str, private: bool, token: hub.Token, wanted: Wanted
 ) -> Iterator[Progress]:
     """Sends one of those to the Hub. ValueError for any other."""
-    if name not in sendable(desk):
+    if name not in sendable(workspace):
         raise ValueError("choose a model to send: one trained here, or in the Lab")
-    model = desk.runs.get(name.removeprefix(LAB)) if name.startswith(LAB) else None
+    model = workspace.models.get(name.removeprefix(LAB)) if name.startswith(LAB) else None
     parcel = inventory.parcel(name, repo) if model is None else inventory.parcel_of(model, repo)
     with parcel as folder, closing(hub.push(folder, repo, private=private, token=token)) as events:
         for event in events:

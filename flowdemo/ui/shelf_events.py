@@ -10,7 +10,7 @@ from flowdemo import inventory
 from flowdemo.hub import Progress, Token
 from flowdemo.settings import is_public
 from flowdemo.ui import shelf, text
-from flowdemo.ui.lab_desk import Desk
+from flowdemo.ui.lab_workspace import Workspace
 from flowdemo.ui.models import bar
 from flowdemo.ui.work import Stopped, Switch, spoken
 
@@ -59,18 +59,18 @@ def look(switch: Switch, data: str, name: str, author: str) -> Iterator[list[Any
 
 
 def push(
-    switch: Switch, desk: Desk, name: str, repo: str, private: bool, token: Token = None
+    switch: Switch, workspace: Workspace, name: str, repo: str, private: bool, token: Token = None
 ) -> Iterator[str]:
     """Sends a model to the Hub with this machine's own token."""
     if is_public() and not isinstance(token, str):
         raise gr.Error(LOG_IN, print_exception=False)
     repo = (repo or "").strip()
-    yield from watched(shelf.pushing(desk, name or "", repo, private, token, switch.wanted()))
+    yield from watched(shelf.pushing(workspace, name or "", repo, private, token, switch.wanted()))
 
 
 def push_as_visitor(
     switch: Switch,
-    desk: Desk,
+    workspace: Workspace,
     name: str,
     repo: str,
     private: bool,
@@ -79,12 +79,12 @@ def push_as_visitor(
     """The same with the token of the visitor who logged in, and with no other."""
     if token is None:
         raise gr.Error(LOG_IN, print_exception=False)
-    yield from push(switch, desk, name, repo, private, token.token)
+    yield from push(switch, workspace, name, repo, private, token.token)
 
 
-def offer_to_send(desk: Desk, name: str | None) -> Any:
+def offer_to_send(workspace: Workspace, name: str | None) -> Any:
     """What may be sent now."""
-    there = shelf.sendable(desk)
+    there = shelf.sendable(workspace)
     return gr.update(choices=there, value=name if name in there else next(iter(there), None))
 
 

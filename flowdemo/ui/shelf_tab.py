@@ -7,7 +7,7 @@ import gradio as gr
 
 from flowdemo.settings import is_public, namespace
 from flowdemo.ui import shelf, shelf_events, text
-from flowdemo.ui.events import HUB, PRIVATE, PROMPT, QUICK, Components, begin_run, stop_run
+from flowdemo.ui.runner import HUB, PRIVATE, PROMPT, QUICK, Components, begin_run, stop_run
 from flowdemo.ui.work import Switch
 
 
@@ -36,7 +36,7 @@ class Asked:
     look: gr.Button
 
 
-def build(tab: gr.Tab, desk: gr.State) -> None:
+def build(tab: gr.Tab, workspace: gr.State) -> None:
     """Table, one model in full, and what can be done with it."""
     known = shelf.rows()
     names = shelf.names(known)
@@ -47,8 +47,8 @@ def build(tab: gr.Tab, desk: gr.State) -> None:
             custom = {"allow_custom_value": True, "elem_id": "m-model"}
             model = gr.Dropdown(names, value=names[0], label="Model", **custom)
             asked, sure = layout_asked(), question()
-            if (sent := sending(desk)) is not None:
-                tab.select(shelf_events.offer_to_send, [desk, sent], sent, **QUICK)
+            if (sent := sending(workspace)) is not None:
+                tab.select(shelf_events.offer_to_send, [workspace, sent], sent, **QUICK)
             if "SPACE_ID" in os.environ:
                 gr.DuplicateButton(elem_id="m-duplicate")
         with gr.Column(scale=6, min_width=300, elem_classes="fd-results"):
@@ -101,7 +101,7 @@ def elsewhere() -> tuple[gr.Textbox, gr.Button, gr.Textbox, gr.Button]:
     return repo, other, author, seek
 
 
-def sending(desk: gr.State, prefix: str = "m-") -> gr.Dropdown | None:
+def sending(workspace: gr.State, prefix: str = "m-") -> gr.Dropdown | None:
     """Sending a model to the Hub: by this machine's token, on a Space by the visitor's own.
 
     Returns where the model is chosen; `prefix` sets the ids of a tab apart.
@@ -125,7 +125,7 @@ def sending(desk: gr.State, prefix: str = "m-") -> gr.Dropdown | None:
         said = gr.HTML("", elem_classes="fd-status", elem_id=f"{prefix}sent")
     push = shelf_events.push_as_visitor if by_login else shelf_events.push
     switch = gr.State(Switch())  # a pull goes on meanwhile
-    given = [switch, desk, model, target, private]
+    given = [switch, workspace, model, target, private]
     stop.click(stop_run, switch, said, **QUICK)
     send.click(begin_run, switch, None, **QUICK).then(
         push, given, said, show_progress="hidden", **HUB

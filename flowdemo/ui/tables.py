@@ -4,7 +4,7 @@ import html
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from flowdemo.plots import METHOD_COLOURS
+from flowdemo.methods import colour_of
 
 
 @dataclass(frozen=True)
@@ -29,4 +29,4 @@ def table(titles: Iterable[str], lines: Iterable[Line]) -> str:
 def row(line: Line) -> str:
     cells = "".join(f"<td>{cell}</td>" for cell in line.cells)
     name = f'<th scope="row">{html.escape(line.name)}</th>'
-    return f'<tr style="--fd-method: {METHOD_COLOURS[line.method]}">{name}{cells}</tr>'
+    return f'<tr style="--fd-method: {colour_of(line.method)}">{name}{cells}</tr>'

@@ -1,13 +1,14 @@
 """The films of the guided tour: six steps from noise to data and on to one evaluation."""
 
+from dataclasses import replace
 from functools import lru_cache
 
 from flowdemo.lab import Source
 from flowdemo.model import Model
-from flowdemo.ui.lab import panel_of
-from flowdemo.ui.lab_desk import Asked, Desk
+from flowdemo.request import ANY, Request
+from flowdemo.ui.lab import panel
 from flowdemo.ui.lab_films import films
-from flowdemo.ui.lab_look import two_kinds
+from flowdemo.ui.lab_look import Pairs, two_kinds
 from flowdemo.ui.models import load
 
 DATA, POINTS, SEED = "moons", 400, 42
@@ -25,7 +26,7 @@ def velocity() -> str:
 
 def many_to_one() -> str:
     """Conditional paths cross, marginal trajectories do not."""
-    return two_kinds(DATA, Desk(), "linear", "independent", 0).shown
+    return two_kinds(Pairs(Source(DATA), "linear", "independent", 0)).shown
 
 
 def few_steps() -> str:
@@ -73,5 +74,6 @@ def learnt(method: str) -> Model:
 
 def shown(rows: list[tuple[str, Model, int]], layers: list[str]) -> str:
     """One film a row (title, model, steps), with these layers switched on."""
-    panels = [panel_of(model, title, Asked(DATA, n=POINTS, steps=k)) for title, model, k in rows]
-    return films(Source(DATA), Asked(DATA), panels, layers, play=True)
+    request = Request("", POINTS, ANY, guidance=1.0, solver="euler", seed=SEED)
+    panels = [panel(model, title, replace(request, steps=k)) for title, model, k in rows]
+    return films(Source(DATA), panels, layers, play=True)

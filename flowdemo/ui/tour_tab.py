@@ -3,8 +3,8 @@
 import gradio as gr
 
 from flowdemo.ui import tour, tour_text
-from flowdemo.ui.events import LANE, PRIVATE, QUICK
 from flowdemo.ui.player import player
+from flowdemo.ui.runner import LANE, PRIVATE, QUICK
 from flowdemo.ui.tour import film_of
 from flowdemo.ui.work import spoken
 

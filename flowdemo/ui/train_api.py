@@ -9,11 +9,18 @@ import gradio as gr
 
 from flowdemo import settings
 from flowdemo.training.finetune import Wish
-from flowdemo.ui import train_events
 from flowdemo.ui.api import have
-from flowdemo.ui.events import TRAIN
-from flowdemo.ui.train import allowed, fresh_name, run, start_of
-from flowdemo.ui.train_open import zipped
+from flowdemo.ui.runner import TRAIN
+from flowdemo.ui.train import (
+    Asked,
+    allowed,
+    config_of,
+    fresh_name,
+    run,
+    start_of,
+    wish_of,
+    zipped,
+)  # fmt: skip
 from flowdemo.ui.train_pictures import Basket
 from flowdemo.ui.work import fresh_folder, spoken
 
@@ -60,9 +67,9 @@ def finetune(
     """
     with spoken():
         have(model)
-        config, basket = train_events.config_of(model), Basket()
+        config, basket = config_of(model), Basket()
         values = (name or fresh_name(model), steps, learning_rate, frozen, seed, 0)
-        wish = allowed(train_events.wish_of(values))
+        wish = allowed(wish_of(values))
         start_of(model)  # refused before anything is read
         basket.suit(config)
         if files:
@@ -72,9 +79,9 @@ def finetune(
             most = min(2000, settings.max_pictures(basket.shape))
             for _ in basket.read(data, class_name, most):
                 pass
-        with closing(run(wish, model, basket)) as views:
-            for view in views:
-                if view.name is None:
-                    yield None, {"status": view.words}
-                else:
-                    yield zipped(view.name, fresh_folder()), view.report
+        with closing(run(Asked(wish, model, basket))) as states:
+            for state in states:
+                if isinstance(state, str):
+                    yield None, {"status": state}
+                elif state.name is not None:
+                    yield zipped(state.name, fresh_folder()), state.report

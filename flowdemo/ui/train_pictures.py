@@ -13,9 +13,8 @@ from flowdemo.config import ModelConfig
 from flowdemo.data.classes import class_name
 from flowdemo.data.fit import fit_for, prepare_for
 from flowdemo.data.pictures import Pictures, deadline, from_files, joined, reading, reading_files
-from flowdemo.training.finetune import Wanted
 from flowdemo.ui.strips import strips
-from flowdemo.ui.work import Stopped
+from flowdemo.ui.work import Stopped, Wanted
 
 SHOWN_CLASSES, SHOWN = 12, 36  # of a class; a third of these, if they are not SMALL
 SMALL, THUMBNAIL = 32, 64  # sides in pixels

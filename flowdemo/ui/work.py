@@ -14,6 +14,7 @@ from typing import TypeVar
 import gradio as gr
 
 Result = TypeVar("Result")
+Wanted = Callable[[], bool]  # whether a run is still wanted
 TIMED = threading.Lock()  # held by the run whose milliseconds are shown
 PREFIX, KEEP_SECONDS = "flowdemo-export-", 3600
 
