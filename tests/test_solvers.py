@@ -91,15 +91,6 @@ def test_a_descending_grid_undoes_an_ascending_one(name):
     torch.testing.assert_close(back, X_0, atol=1e-4, rtol=0)
 
 
-def test_the_trajectory_is_kept_whole_or_its_ends():
-    step = fixed_step(velocity, "euler")
-    whole = integrate(step, X_0, grid(5))
-    ends = integrate(step, X_0, grid(5), keep=False)
-    assert whole.states.shape == (6, 2, 1) and whole.times.shape == (6,)
-    torch.testing.assert_close(ends.states, whole.states[[0, -1]])
-    assert ends.times.tolist() == [0, 1]
-
-
 def test_average_steps_with_the_exact_average_velocity_are_exact_on_any_grid():
     def average_velocity(x, t, s):
         whole = torch.exp(-(torch.sin(2 * s) - torch.sin(2 * t)) / 2)[:, None]

@@ -1,10 +1,15 @@
-"""The densities of times, and how often the interval of one-step sampling is drawn."""
+"""Training times: their densities, intervals, and times drawn by the loss seen there."""
 
 import math
 
 import pytest
 import torch
 
+from flowdemo.couplings import Batch
+from flowdemo.methods.flow_matching import FlowMatching
+from flowdemo.paths import linear
+from flowdemo.recipe import Recipe
+from flowdemo.resampling import LossSecondMoment
 from flowdemo.times import (
     ENDS,
     INTERVALS,
@@ -20,6 +25,8 @@ from flowdemo.times import (
     u_shaped,
     uniform,
 )
+from flowdemo.training.resume import load_state, save_state
+from flowdemo.training.run import prepare, run_recipe
 
 N = 200_000
 
@@ -50,7 +57,7 @@ def integral(density, points):
 POINTS = torch.linspace(0.02, 0.98, 25)
 
 
-def normal_of_logit(mean, std):
+def logit_normal_density(mean, std):
     """The logit-normal density (arXiv:2403.03206, eq. 19)."""
 
     def density(t):
@@ -61,39 +68,36 @@ def normal_of_logit(mean, std):
     return density
 
 
-@pytest.mark.parametrize("a", [1.0, 4.0, 10.0])
-def test_the_u_shaped_density_is_the_sum_of_two_exponentials(a):
-    def density(t):
-        return torch.exp(a * t) + torch.exp(a * (1 - t))
-
-    torch.testing.assert_close(
-        distribution(u_shaped(a), POINTS), integral(density, POINTS), atol=4e-3, rtol=0
-    )
-
-
-@pytest.mark.parametrize(("mean", "std"), [(0.0, 1.0), (-1.0, 0.5), (2.0, 2.0)])
-def test_the_logit_normal_density_is_that_of_the_paper(mean, std):
-    torch.testing.assert_close(
-        distribution(logit_normal(mean, std), POINTS),
-        integral(normal_of_logit(mean, std), POINTS), atol=4e-3, rtol=0,
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize("scale", [0.0, 0.81, 1.29])
-def test_the_mode_density_is_the_derivative_of_its_inverse(scale):
+def mode_density(scale):
     """t = f(u) falls from 1 to 0 with u, so its density at f(u) is 1 / |f'(u)|."""
     u = torch.linspace(0, 1, 200_001, dtype=torch.float64)
     f = 1 - u - scale * (torch.cos(math.pi / 2 * u) ** 2 - 1 + u)
     slope = -1 - scale * (1 - math.pi / 2 * torch.sin(math.pi * u))
-    assert (slope < 0).all()  # it is a density at all: f is monotone
+    assert (slope < 0).all()  # f is monotone
 
     def density(t):  # at the u whose f is nearest below
         row = (len(u) - 1 - torch.searchsorted(f.flip(0), t)).clamp(0, len(u) - 1)
         return -1 / slope[row]
 
-    torch.testing.assert_close(
-        distribution(mode(scale), POINTS), integral(density, POINTS), atol=4e-3, rtol=0
-    )
+    return density
+
+
+DENSITIES = {  # u-shaped: the sum of two exponentials
+    f"u-shaped {a}": (u_shaped(a), lambda t, a=a: torch.exp(a * t) + torch.exp(a * (1 - t)))
+    for a in (1.0, 4.0, 10.0)
+}
+DENSITIES |= {
+    f"logit-normal {m} {s}": (logit_normal(m, s), logit_normal_density(m, s))
+    for m, s in ((0.0, 1.0), (-1.0, 0.5), (2.0, 2.0))
+}
+DENSITIES |= {f"mode {s}": (mode(s), mode_density(s)) for s in (0.0, 0.81, 1.29)}
+
+
+@pytest.mark.parametrize("name", DENSITIES)
+def test_times_have_the_density_of_their_formula(name):
+    sampler, density = DENSITIES[name]
+    expected = integral(density, POINTS)
+    torch.testing.assert_close(distribution(sampler, POINTS), expected, atol=4e-3, rtol=0)
 
 
 @pytest.mark.parametrize("k", [1, 3, 8])
@@ -126,7 +130,7 @@ def test_the_papers_cifar_times_are_two_sorted_draws():
     """t of the smaller, s of the larger: P(larger < x) = F(x)^2, P(smaller > x) = (1 - F(x))^2."""
     t, s = cifar_paper(refuses, N, rng())
     assert (t <= s).all() and not torch.equal(t, s)
-    f = integral(normal_of_logit(2, 2), POINTS)
+    f = integral(logit_normal_density(2, 2), POINTS)
     torch.testing.assert_close(distribution(lambda n, g: s, POINTS), f**2, atol=4e-3, rtol=0)
     torch.testing.assert_close(
         1 - distribution(lambda n, g: t, POINTS), (1 - f) ** 2, atol=4e-3, rtol=0
@@ -163,3 +167,118 @@ def test_the_shares_of_starts_and_ends_are_independent(name):
     assert one[zero].float().mean().item() == pytest.approx(
         one[~zero].float().mean().item(), abs=8e-3
     )
+
+
+def filled(errors, **options) -> LossSecondMoment:
+    """A sampler whose bin i has seen the errors of row i, in this order."""
+    errors = torch.tensor(errors)
+    bins, history = errors.shape
+    sampler = LossSecondMoment(bins, history, **options)
+    middle = (torch.arange(bins) + 0.5) / bins
+    for column in errors.T:
+        sampler.update(middle, column)
+    return sampler
+
+
+def test_a_bin_is_drawn_by_the_root_mean_square_of_its_errors():
+    """sqrt((9 + 16 + 0) / 3), sqrt((1 + 1 + 1) / 3) and nothing, a tenth of it uniform."""
+    sampler = filled([[3.0, 4.0, 0.0], [1.0, 1.0, 1.0], [0.0, 0.0, 0.0]], uniform=0.1)
+    a, b = (25 / 3) ** 0.5, 1.0
+    p = [0.9 * a / (a + b) + 0.1 / 3, 0.9 * b / (a + b) + 0.1 / 3, 0.1 / 3]
+    torch.testing.assert_close(sampler.probabilities(), torch.tensor(p, dtype=torch.float64))
+    t = sampler(100_000, rng())
+    assert t.dtype == torch.float32 and t.min() >= 0 and t.max() <= 1
+    for row, share in enumerate(p):
+        inside = (t >= row / 3) & (t < (row + 1) / 3)
+        assert inside.float().mean().item() == pytest.approx(share, abs=5e-3)
+        assert (3 * t[inside] - row).mean().item() == pytest.approx(0.5, abs=0.02)
+    torch.testing.assert_close(sampler.weights(torch.tensor([0.1, 0.5, 1.0])),
+                               torch.tensor([1 / (3 * q) for q in p]))  # fmt: skip
+
+
+def test_all_bins_are_equal_until_each_is_full():
+    sampler = LossSecondMoment(bins=4, history=3)
+    for _ in range(3):
+        sampler.update(torch.tensor([0.1, 0.3, 0.6]), torch.tensor([9.0, 1.0, 1.0]))
+    sampler.update(torch.tensor([0.9, 0.99]), torch.tensor([1.0, 1.0]))
+    quarters = torch.full((4,), 0.25, dtype=torch.float64)
+    assert torch.equal(sampler.probabilities(), quarters)  # the last has two of three
+    sampler.update(torch.tensor([1.0]), torch.tensor([1.0]))
+    assert sampler.probabilities()[0] > 0.7
+    torch.testing.assert_close(filled([[0.0], [0.0]]).probabilities(),
+                               torch.tensor([0.5, 0.5], dtype=torch.float64))  # fmt: skip
+
+
+def test_a_new_error_pushes_out_the_oldest():
+    sampler = filled([[1.0, 2.0, 3.0]])
+    sampler.update(torch.tensor([0.5, 0.5, 0.5, 0.5]), torch.tensor([4.0, 5.0, 6.0, 7.0]))
+    assert sorted(sampler.errors[0].tolist()) == [5, 6, 7] and sampler.counts.tolist() == [7]
+
+
+def steep(t):
+    """A loss that is much larger at one end."""
+    return 0.05 + 4 * t**3
+
+
+def test_the_weighted_loss_has_the_mean_over_uniform_times():
+    """E[weight] = 1, and E[weight f(t)] is the integral of f: 0.05 + 1."""
+    sampler = LossSecondMoment(bins=10, history=5)
+    middle = (torch.arange(10) + 0.5) / 10
+    for _ in range(5):
+        sampler.update(middle, steep(middle))
+    t = sampler(400_000, rng())
+    weight, f = sampler.weights(t), steep(t)
+    assert weight.mean().item() == pytest.approx(1, abs=0.02)
+    assert (weight * f).mean().item() == pytest.approx(1.05, abs=0.01)
+    assert f.mean() > 2  # without weights it would not be
+    even = steep(torch.rand(400_000, generator=rng()))
+    assert (weight * f).std() < 0.4 * even.std()  # which is what it is for
+
+
+class Zero(torch.nn.Module):
+    def forward(self, x, t, s=None, label=None, guidance=None):
+        return 0 * x
+
+
+def test_weights_multiply_the_loss_and_not_the_error():
+    sampler = filled([[1.0], [3.0]])
+    x_0, x_1 = (torch.randn(8, 2, generator=rng(i)) for i in range(2))
+    loss = FlowMatching(linear(), sampler)
+    batch = loss.timed(Batch(x_0, x_1, torch.zeros(8).long()), rng())
+    terms = loss(Zero(), batch)
+    raw = (x_1 - x_0).square().mean(1)
+    torch.testing.assert_close(terms.error, raw)
+    torch.testing.assert_close(terms.loss, sampler.weights(batch.t) * raw)
+    assert len(set(batch.weight.tolist())) == 2
+    plain = FlowMatching(linear(), lambda n, g: torch.rand(n, generator=g))
+    assert plain.timed(batch, rng()).weight is None
+
+
+def recipe(**changes):
+    base = {"name": "x", "method": "flow-matching", "data": "moons", "steps": 40, "batch_size": 64}
+    net = {"kind": "mlp", "width": 16, "depth": 1}
+    return Recipe(**(base | {"net": net, "times": "loss-second-moment"} | changes))
+
+
+def test_training_records_raw_errors_at_their_times(tmp_path):
+    """Adaptive and importance weights change the loss, not the recorded errors."""
+    seen = LossSecondMoment()
+    for progress in run_recipe(recipe(power=0.75), tmp_path / "x"):
+        seen.update(progress.t, progress.errors)
+    times = progress.state.times
+    assert torch.equal(seen.errors, times.errors) and torch.equal(seen.counts, times.counts)
+    assert progress.step == 40 and (times.counts >= 10).all()
+    assert abs(progress.loss - progress.error) > 0.1  # here they do differ
+    assert times.probabilities().std() > 0
+
+
+def test_its_memory_is_saved_with_the_state(tmp_path):
+    first = prepare(recipe(), None, torch.device("cpu"))
+    first.times.update(torch.rand(500, generator=rng()), torch.rand(500, generator=rng(1)))
+    save_state(first, tmp_path)
+    again = prepare(recipe(), None, torch.device("cpu"))
+    assert load_state(again, tmp_path)
+    assert torch.equal(again.times.errors, first.times.errors)
+    assert torch.equal(again.times(9, rng()), first.times(9, rng()))
+    again.times.update(torch.tensor([0.5]), torch.tensor([2.0]))  # it goes on
+    assert again.times.counts.sum() == first.times.counts.sum() + 1
