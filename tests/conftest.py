@@ -8,7 +8,7 @@ os.environ |= {
     "HF_HUB_OFFLINE": "1",
     "GRADIO_ANALYTICS_ENABLED": "False",
     "OMP_NUM_THREADS": "1",
-    # Of the machine's own cache nothing is seen, and nothing is left there.
+    # The tests neither see nor change the cache of this machine.
     "HF_HOME": tempfile.mkdtemp(prefix="flowdemo-tests-hub-"),
 }
 
@@ -23,17 +23,13 @@ from flowdemo.model import Model
 from flowdemo.nets import build_net
 from flowdemo.sizes import MLPConfig, UNetConfig
 
+pytest_plugins = ["tests.hub.fixtures"]
 torch.set_num_threads(1)
 # The tests see what ships, not what somebody trained here.
 checkpoints.TRAINED = Path(tempfile.mkdtemp(prefix="flowdemo-tests-"))
 
 
-SLOWEST = ("test_draw_your_own.py", "test_training.py", "test_kill_resume.py", "test_crew.py")
-
-
 def pytest_collection_modifyitems(items):
-    """The longest files first: of two workers none is left with one of them at the end."""
-    items.sort(key=lambda item: item.path.name not in SLOWEST)
     if not torch.cuda.is_available():
         for item in items:
             if item.get_closest_marker("gpu"):
@@ -62,12 +58,27 @@ def make_model(data="moons", method="flow-matching", guidance_input=False, **def
             **({"solver": "average" if end_time else "euler", "steps": 2} | defaults)
         ),
     )
-    net = build_net(net_config, info.shape, len(info.classes))
+    net = randomised(build_net(net_config, info.shape, len(info.classes)))
+    return Model(config, net.eval().requires_grad_(False), revision="test")
+
+
+def randomised(net: torch.nn.Module) -> torch.nn.Module:
+    """The same network with random weights: many layers of a fresh one are zero."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.copy_(0.2 * torch.randn(parameter.shape, generator=generator))
-    return Model(config, net.eval().requires_grad_(False), revision="test")
+    return net
+
+
+@pytest.fixture(scope="session")
+def app():
+    """The launched app, one for each worker; its address is `app.local_url`."""
+    from flowdemo.ui.app import launch  # noqa: PLC0415  (gradio is slow to import)
+
+    demo = launch(wait=False)
+    yield demo
+    demo.close()
 
 
 @pytest.fixture

@@ -14,11 +14,8 @@ from flowdemo.training.finetune import Rehearsal
 from flowdemo.training.trainer import Progress
 from tests.conftest import make_model
 from tests.drawings import drawn, png
-from tests.hub import fixtures
 from tests.hub.fixtures import REPO, files_of
 from tests.small_pictures import lay
-
-hub = fixtures.hub
 
 
 @pytest.fixture

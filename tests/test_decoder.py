@@ -16,11 +16,9 @@ from flowdemo.checkpoints import decoder_of, sha256_of
 from flowdemo.decoder import DECODERS, PREVIEW, Decoder, load_decoder, preview
 from flowdemo.exports import export_all, image_grid
 from flowdemo.sampling import sample
-from tests.hub import fixtures
+from tests.golden import golden
 from tests.hub.fixtures import KINDS, fetched
-from tests.test_public_nets import golden
 
-hub, offer = fixtures.hub, fixtures.offer
 VAE, WEIGHTS = "sd-vae-ft-mse", "diffusion_pytorch_model.safetensors"
 
 

@@ -12,7 +12,7 @@ from flowdemo.nets import build_net
 from flowdemo.paths import PATHS, cosine
 from flowdemo.sizes import DiTConfig, MLPConfig, UNetConfig
 from flowdemo.times import INTERVALS, uniform
-from tests.test_dit import random
+from tests.conftest import randomised
 from tests.test_losses import Exact, average_velocity_of_a_point, rng
 
 SWITCHED = {"end_time": True, "guidance": True}
@@ -25,7 +25,7 @@ NETS = {
 
 def net_of(kind):
     config, shape = NETS[kind]
-    return random(build_net(config, shape, 3)).double().eval(), shape
+    return randomised(build_net(config, shape, 3)).double().eval(), shape
 
 
 def point(shape, n=4):
@@ -141,7 +141,7 @@ def test_the_derivative_is_taken_of_the_network_as_it_is_written():
 @pytest.mark.parametrize("config", [NETS["unet"][0], NETS["dit"][0]])
 def test_colour_images_as_they_were_decoded_have_the_same_derivative(config):
     """Decoders leave the channels last; what is computed with them does not depend on that."""
-    net = random(build_net(config, (3, 8, 8), 3)).double().eval()
+    net = randomised(build_net(config, (3, 8, 8), 3)).double().eval()
     x, t, s, v = point((3, 8, 8))
     label, w = torch.tensor([0, 1, 2, 3]), torch.full((4,), 2.0, dtype=torch.float64)
     found = []

@@ -18,10 +18,8 @@ from flowdemo import checkpoints, cli, inventory, library
 from flowdemo.checkpoints import CONFIG, WEIGHTS
 from flowdemo.hub import QUIET_SECONDS, TICK, HubError, Progress, pull, push, sent
 from flowdemo.sampling import sample
-from tests.hub import fixtures
 from tests.hub.fixtures import FAULTS, LARGE, REPO, TOKEN, files_of, pulled, serving
 
-hub = fixtures.hub
 SHIPPED, MANY = "moons-flow-matching", 10**9
 
 

@@ -20,11 +20,8 @@ from flowdemo.noise import noise
 from flowdemo.sampling import sample
 from flowdemo.settings import max_download, max_store
 from tests.conftest import make_model
-from tests.hub import fixtures
+from tests.golden import golden, state
 from tests.hub.fixtures import REPO, TOKEN, fetched, files_of, pulled, saved
-from tests.test_public_nets import golden, state
-
-hub, offer = fixtures.hub, fixtures.offer
 
 
 @pytest.mark.parametrize("name", catalogue.entries())

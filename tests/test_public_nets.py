@@ -1,39 +1,18 @@
-"""The networks of public checkpoints give what the originals gave, turned to t = 0 is noise.
+"""Networks of public checkpoints: they give what the originals gave, with t = 0 as noise."""
 
-`golden/` holds random weights in the published layouts, with inputs and outputs of the original code.
-"""
-
-from functools import cache
-from pathlib import Path
+from collections import OrderedDict
 
 import pytest
 import torch
-from safetensors.torch import load_file
-from torch import nn
 
-from flowdemo import adapters
 from flowdemo.adapters import ADAPTERS
-from flowdemo.guidance import guided_velocity
-from flowdemo.nets import imf, transformer, yarr
 from flowdemo.nets.imf import IMF
 from flowdemo.nets.sit import SiT
+from flowdemo.nets.transformer import position_embedding
 from flowdemo.nets.yarr import YarrDiT
-from flowdemo.solvers import average_step, fixed_step, grid, integrate
+from tests.golden import HEADS, golden, state
 
-GOLDEN = Path(__file__).parent / "golden"
 NETS = {"yarr": (YarrDiT, 1, 32, 10), "sit": (SiT, 4, 8, 1000), "imf": (IMF, 4, 8, 1000)}
-HEADS = {"yarr": 4, "sit": 6, "imf": 6}
-
-
-@cache
-def golden(name):
-    return load_file(GOLDEN / f"{name}.safetensors")
-
-
-def state(name):
-    """A fresh copy of the dictionary as the original code would write it."""
-    tensors = golden(name).items()
-    return {key[6:]: value.clone() for key, value in tensors if key.startswith("state.")}
 
 
 def converted(name, **options):
@@ -69,77 +48,6 @@ def test_one_evaluation_is_that_of_the_original(name):
     assert single_error(name) < 1.5e-5
 
 
-def half_split(x, cos, sin):
-    """The other rotary convention: the two halves of a head make the pairs."""
-    a, b = x.chunk(2, dim=-1)
-    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
-
-
-def other_eps(module):
-    """1e-5 for 1e-6 in every norm."""
-
-    class Other(module):
-        def forward(self, x):
-            eps, self.eps = self.eps, 1e-5
-            try:
-                return super().forward(x)
-            finally:
-                self.eps = eps
-
-    return Other
-
-
-GELU = nn.functional.gelu
-MISTAKES = {
-    "half-split in yarr": ("yarr", yarr, "rotate", half_split),
-    "half-split in iMF": ("imf", imf, "rotate", half_split),
-    "exact GELU": ("sit", transformer.F, "gelu", lambda x, approximate: GELU(x)),
-    "eps in SiT": ("sit", nn, "LayerNorm", other_eps(nn.LayerNorm)),
-    "eps in iMF": ("imf", imf, "RMSNorm", other_eps(transformer.RMSNorm)),
-    "no reversal in yarr": ("yarr", adapters, "reverse_scalar", lambda weights, name: None),
-    "no reversal in iMF": ("imf", adapters, "reverse_scalar", lambda weights, name: None),
-}
-
-
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_costs_more_than_the_tolerance(mistake, monkeypatch):
-    name, owner, attribute, wrong = MISTAKES[mistake]
-    monkeypatch.setattr(owner, attribute, wrong)
-    assert single_error(name) > 1.7e-5
-
-
-@torch.no_grad()
-def test_four_guided_euler_steps_of_yarr():
-    g, net = golden("yarr"), converted("yarr")
-    label, w = g["sample.y"], torch.full((len(g["sample.y"]),), 2.0)
-
-    def velocity(x, t):
-        return guided_velocity(lambda x, t, y: net(x, t, None, y), x, t, label, 10, w)
-
-    x_1 = integrate(fixed_step(velocity, "euler"), g["sample.noise"], grid(4)).states[-1]
-    assert (x_1 - g["sample.result_4_steps_cfg_2"]).abs().max() < 1e-4
-
-
-@torch.no_grad()
-def test_guidance_of_sit():
-    """The original guides the first three channels only."""
-    g, net = golden("sit"), converted("sit")
-    x, t, label = g["cfg.x"], g["cfg.t"], g["cfg.y"]
-    w = torch.full_like(t, 4)
-    v = guided_velocity(lambda x, t, y: net(x, t, None, y), x, t, label, 1000, w, channels=3)
-    assert (v - g["cfg.output_scale_4"]).abs().max() < 1e-4
-
-
-@torch.no_grad()
-def test_two_steps_of_imf():
-    g, net = golden("imf"), converted("imf", interval=(0.36, 0.64))
-    label, w = g["sample.y"], torch.full((len(g["sample.y"]),), 4.0)
-    step = average_step(lambda x, t, s: net(x, t, s, label, w))
-    x_1 = integrate(step, g["sample.noise"], grid(2)).states[-1]
-    expected = g["sample.result_2_steps_omega_4_t_min_036_t_max_064"]
-    assert (x_1 - expected).abs().max() < 1e-4
-
-
 @torch.no_grad()
 def test_rows_of_imf_that_end_where_they_start_are_guided_everywhere():
     g, net, everywhere = golden("imf"), converted("imf", interval=(0.3, 0.6)), converted("imf")
@@ -172,3 +80,119 @@ def test_gradients_are_finite_and_a_fresh_network_starts_at_zero(name):
         assert all(p.grad.isfinite().all() for p in net.parameters())
     assert all(p.grad.any() for p in trained.parameters())
     assert any(p.grad.any() for p in fresh.parameters())
+
+
+# (network, channels, size, classes, dim, depth, heads), entries of the file, its numbers, those of them
+# that the network does without: (entries, numbers).
+PUBLISHED = {
+    "yarr mnist": ((YarrDiT, 1, 32, 10, 64, 6, 4), 121, 610_788, (0, 0)),
+    "yarr cifar-10": ((YarrDiT, 3, 32, 10, 256, 10, 8), 189, 13_308_044, (0, 0)),
+    "SiT-S": ((SiT, 4, 32, 1000, 384, 12, 6), 132, 32_963_360, (0, 16 * 384 + 16)),
+    "SiT-B": ((SiT, 4, 32, 1000, 768, 12, 12), 132, 130_512_416, (0, 16 * 768 + 16)),
+    "SiT-L": ((SiT, 4, 32, 1000, 1024, 24, 16), 252, 458_102_816, (0, 16 * 1024 + 16)),
+    "SiT-XL": ((SiT, 4, 32, 1000, 1152, 28, 16), 292, 675_129_632, (0, 16 * 1152 + 16)),
+    "iMF-B": ((IMF, 4, 32, 1000, 768, 12, 12), 186, 88_948_256, (3, 17 * 768 + 16)),
+    "iMF-M": ((IMF, 4, 32, 1000, 768, 24, 12), 342, 173_921_312, (3, 17 * 768 + 16)),
+    "iMF-L": ((IMF, 4, 32, 1000, 1024, 32, 16), 446, 409_071_648, (3, 17 * 1024 + 16)),
+    "iMF-XL": ((IMF, 4, 32, 1000, 1024, 48, 16), 654, 610_433_056, (3, 17 * 1024 + 16)),
+}
+BIAS = {
+    "yarr": "model.final_layer.fc.bias",
+    "sit": "final_layer.linear.bias",
+    "imf": "net.u_final_layer.linear._flax_linear.bias",
+}
+EXPECTED = {
+    "yarr": {"dim": 64, "depth": 2, "heads": 4},
+    "sit": {"dim": 96, "depth": 2, "heads": 6},
+    "imf": {"dim": 96, "depth": 3, "heads": 6},
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_network_of_full_size_has_the_published_numbers(name):
+    (kind, *sizes), entries, numbers, (fewer_entries, fewer_numbers) = PUBLISHED[name]
+    with torch.device("meta"):
+        weights = kind(*sizes).state_dict()
+    assert len(weights) == entries - fewer_entries
+    assert sum(value.numel() for value in weights.values()) == numbers - fewer_numbers
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_the_sizes_are_read_off_the_shapes(name):
+    given = state(name)
+    sizes, weights = ADAPTERS[name](given, HEADS[name])
+    assert sizes == EXPECTED[name]
+    assert {value.dtype for value in weights.values()} == {torch.float32}
+    assert all(torch.equal(given[key], value) for key, value in state(name).items())  # untouched
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+@pytest.mark.parametrize("names", [("ema", "model"), ("model", "ema"), ("model",)])
+def test_a_nested_file_gives_its_moving_average(name, names):
+    others = {key: torch.zeros_like(value) for key, value in state(name).items()}
+    sets = {"ema": OrderedDict(state(name)), "model": others if "ema" in names else state(name)}
+    nested = {key: sets[key] for key in names} | {"opt": {}, "args": None}
+    _, weights = ADAPTERS[name](nested, HEADS[name])
+    expected = converted(name).state_dict()
+    assert all(torch.equal(weights[key], expected[key]) for key in expected)
+
+
+def test_imf_is_read_with_and_without_the_names_of_its_wrappers():
+    plain = {
+        key.replace("._flax_linear", "").replace("._flax_embedding", ""): value
+        for key, value in state("imf").items()
+    }
+    assert plain.keys().isdisjoint({BIAS["imf"]})
+    expected, (_, weights) = converted("imf").state_dict(), ADAPTERS["imf"](plain)
+    assert all(torch.equal(weights[key], expected[key]) for key in expected)
+    with pytest.raises(ValueError, match="two names"):
+        ADAPTERS["imf"](plain | state("imf"))
+
+
+def faults(name):
+    """What may be wrong with a file: the changed dictionary, and what the message says."""
+    given, key = state(name), BIAS[name]
+    rest = {other: value for other, value in given.items() if other != key}
+    some = {f"extra{i}": torch.zeros(1) for i in range(5)}
+    return {
+        "missing": (rest, "bias' is missing"),
+        "unexpected": (given | {"extra": torch.zeros(1)}, "'extra' is unexpected"),
+        "five more": (given | some, "'extra2' is unexpected and 2 more"),
+        "shape": (given | {key: given[key][:-1]}, r"bias' is \(\d+,\), not \(\d+,\)"),
+        "list": (given | {key: [0.0]}, "bias' is no tensor"),
+        "integers": (given | {key: given[key].long()}, "bias' is no tensor"),
+        "sparse": (given | {key: given[key].to_sparse()}, "bias' is no tensor"),
+        "number as name": (given | {3: given[key]}, "3 is no tensor"),
+        "infinite": (given | {key: given[key] / 0}, "bias' is not finite"),
+        "empty": ({}, "the file has no"),
+        "no dictionary": ([given], "no dictionary"),
+    }
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+@pytest.mark.parametrize("fault", faults("yarr"))
+def test_another_content_is_an_error_of_one_line(name, fault):
+    given, message = faults(name)[fault]
+    with pytest.raises(ValueError, match=message) as error:
+        ADAPTERS[name](given, HEADS[name])
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_a_missing_block_and_impossible_heads_are_errors(name):
+    blocks = ("layers.0.", "blocks.0.")
+    rest = {key: value for key, value in state(name).items() if not any(b in key for b in blocks)}
+    with pytest.raises(ValueError, match="is missing"):
+        ADAPTERS[name](rest, HEADS[name])
+    for heads in (0, -2, 5):
+        with pytest.raises(ValueError, match="heads"):
+            ADAPTERS[name](state(name), heads)
+
+
+def test_the_positions_of_sit_are_those_of_the_formula():
+    given = state("sit")
+    assert (given["pos_embed"] - position_embedding(4, 96)).abs().max() < 1e-6
+    given["pos_embed"][0, 3, 5] += 2e-5
+    with pytest.raises(ValueError, match="pos_embed"):
+        ADAPTERS["sit"](given, 6)
+    assert "pos_embed" in converted("sit").state_dict()

@@ -16,10 +16,8 @@ from flowdemo.ui import models, shelf, shelf_events
 from flowdemo.ui.models import bar, fetching, label_of
 from flowdemo.ui.work import Stopped, Switch
 from tests.conftest import make_model
-from tests.hub import fixtures
 from tests.hub.fixtures import REPO, TOKEN, fetched, files_of, pulled
 
-hub, offer = fixtures.hub, fixtures.offer
 YARR, MARKUP = "mnist-flow-matching-yarr", "<img src=x onerror=alert(1)>"
 
 

@@ -18,10 +18,8 @@ from packaging.requirements import Requirement
 import flowdemo.ui.app
 from flowdemo import cli, space
 from flowdemo.hub import HubError, push
-from tests.hub import fixtures
 from tests.hub.fixtures import serving
 
-hub = fixtures.hub
 REPO, ROOT = "ann/flow", space.ROOT
 ALLOWED = """
 title emoji colorFrom colorTo sdk sdk_version python_version app_file app_port base_path fullWidth

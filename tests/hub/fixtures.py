@@ -1,6 +1,6 @@
-"""A Hub for a test, and the environment in which this process takes it for the Hub.
+"""A Hub for a test: `hub` serves it, `offer` puts a converted model on it.
 
-A module that wants the fixture writes `hub = fixtures.hub`.
+`serving` makes this process take the endpoint for the Hub.
 """
 
 import hashlib
@@ -25,9 +25,9 @@ from flowdemo.data import DATASETS
 from flowdemo.hub import Progress
 from flowdemo.model import Model
 from tests.conftest import make_model
-from tests.hub.messages import Request, Response
+from tests.golden import HEADS, state
+from tests.hub.routes import Request, Response
 from tests.hub.server import HubEndpoint
-from tests.test_public_nets import HEADS, state
 
 REPO, TOKEN = "ann/moons", "secret"
 TOKENS = {TOKEN: "ann", "guest": "bob"}

@@ -59,7 +59,6 @@ class Repo:
     tags: tuple[str, ...] = ()
     sdk: str | None = None
     hardware: str = "cpu-basic"
-    variables: dict[str, str] = field(default_factory=dict)
     commits: dict[str, Files] = field(default_factory=dict)
 
     @property
@@ -106,7 +105,6 @@ class Hub:
 
     def __init__(self, tokens: Mapping[str, str] | None = None):
         self.tokens = dict(tokens or {})  # token -> user, who may write below the user's name
-        self.read_only: set[str] = set()  # tokens without write access
         self.repos: dict[tuple[str, str], Repo] = {}
         self.objects: dict[str, bytes] = {}  # the content of LFS files
         self.moved: dict[tuple[str, str], str] = {}  # (type, old name) -> new name
