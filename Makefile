@@ -1,5 +1,6 @@
 # make demo   sets everything up and serves the app
-# make test   sets everything up and runs the tests: two at a time, then those that need a browser
+# make test      sets everything up and runs the tests: two at a time, then those that need a browser
+# make test-all  also runs what is marked `whole`: long trainings, every checkpoint, every fault
 PYTHON ?= python3
 PORT ?= 7860
 # A package index with CPU builds of torch, for machines without a GPU (see README.md).
@@ -15,13 +16,19 @@ endif
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 
-.PHONY: demo test lint clean
+PYTEST = $(BIN)/python -m pytest --durations 10
+SELECTED = -m "not whole"
+
+.PHONY: demo test test-all lint clean
 demo: $(VENV)/.demo
 	GRADIO_ANALYTICS_ENABLED=False $(BIN)/python app.py --port $(PORT)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest --ignore tests/browser --numprocesses 2 --dist loadfile --no-loadscope-reorder
-	$(BIN)/python -m pytest tests/browser
+	$(PYTEST) $(SELECTED) --ignore tests/browser --numprocesses 2 --dist worksteal
+	$(PYTEST) $(SELECTED) tests/browser
+
+test-all: SELECTED =
+test-all: test
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

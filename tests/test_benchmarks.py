@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -34,6 +35,7 @@ def test_the_loop_is_timed_against_a_bare_one_and_all_else_by_itself(capsys, mon
     assert [name for name, _ in couplings] == ["independent", "ot"]
 
 
+@pytest.mark.whole
 def test_a_device_is_measured_by_training_and_sampling_each_recipe(capsys, monkeypatch):
     """Here without its compiler, which takes half a minute."""
     monkeypatch.setattr(device, "faster", lambda net: net)

@@ -155,6 +155,7 @@ main(["train", str(folder / "killed.json"), "--out", str(folder / "killed")])
 """
 
 
+@pytest.mark.whole
 def test_two_processes_that_are_killed_end_in_the_bits_of_two_that_were_not(tmp_path):
     pytest.importorskip("accelerate")
     text = recipe(steps=100).model_dump_json()

@@ -8,12 +8,13 @@ import torch
 from benchmarks import kill_resume
 
 
-@pytest.mark.parametrize("kind", kill_resume.PLANS)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(k, marks=() if k == "steps" else pytest.mark.whole) for k in kill_resume.PLANS],
+)
 def test_a_killed_run_ends_bit_equal(kind, tmp_path):
-    seed = random.randrange(10**6)
-    moments, equal = kill_resume.broken(kind, tmp_path, 3, random.Random(seed))
-    print(f"seed {seed}: killed after {moments}")
-    assert equal, (seed, moments)
+    moments, equal = kill_resume.broken(kind, tmp_path, 3, random.Random(0))
+    assert equal, moments
     assert len(moments) >= 2
 
 

@@ -130,6 +130,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.whole
 def test_workers_end_with_a_parent_that_is_killed():
     with subprocess.Popen([sys.executable, "-c", ORPHANS], stdout=subprocess.PIPE) as parent:
         worker = Path(f"/proc/{int(parent.stdout.readline())}/stat")

@@ -121,6 +121,7 @@ def test_the_derivative_is_taken_eagerly_of_a_compiled_network(monkeypatch):
     assert eager(compiled) is state.net
 
 
+@pytest.mark.whole
 def test_a_compiled_network_learns_the_same(tmp_path):
     """About half a minute: the network, and again without gradient for its own guidance."""
     if not (shutil.which("g++") or shutil.which("clang++")):

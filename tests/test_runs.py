@@ -109,6 +109,7 @@ def test_a_run_goes_on_by_the_recipe_it_was_started_with_however_that_is_written
         next(run_recipe(other, trained / "x", resume=True))
 
 
+@pytest.mark.whole
 def test_a_run_that_was_killed_goes_on(trained):
     """Killed between two saves by the system, not by an exception that could be caught."""
     plan = recipe(steps=400)
