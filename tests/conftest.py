@@ -72,13 +72,19 @@ def randomised(net: torch.nn.Module) -> torch.nn.Module:
 
 
 @pytest.fixture(scope="session")
-def app():
-    """The launched app, one for each worker; its address is `app.local_url`."""
+def served():
+    """The app as every test of a worker may visit it."""
     from flowdemo.ui.app import launch  # noqa: PLC0415  (gradio is slow to import)
 
     demo = launch(wait=False)
     yield demo
     demo.close()
+
+
+@pytest.fixture(scope="session")
+def server(served):
+    """Its address."""
+    return served.local_url
 
 
 @pytest.fixture

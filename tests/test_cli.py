@@ -2,6 +2,7 @@
 
 import json
 import resource
+import runpy
 import socket
 import subprocess
 import sys
@@ -166,14 +167,14 @@ def test_evaluate_measures_and_writes_what_it_measured(run, trained):
     assert f"| {rows[0]['wasserstein_2']:.3f} | 50 |" in card
 
 
-def test_python_dash_m_and_debug(tmp_path):
+def test_python_dash_m_and_debug(run):
     call = [sys.executable, "-m", "flowdemo", "sample", "nothing"]
     plain = subprocess.run(call, capture_output=True, text=True, cwd=ROOT)
     assert plain.returncode == 1 and plain.stderr.startswith("flowdemo: no model 'nothing'")
-    debug = subprocess.run([*call, "--debug"], capture_output=True, text=True, cwd=ROOT)
-    assert debug.returncode == 1 and "Traceback" in debug.stderr
-    usage = subprocess.run([*call, "--nonsense"], capture_output=True, text=True, cwd=ROOT)
-    assert usage.returncode == 2 and "Traceback" not in usage.stderr
+    with pytest.raises(ValueError, match="no model 'nothing'"):
+        cli.main(["sample", "nothing", "--debug"])
+    code, _, error = run("sample", "nothing", "--nonsense")
+    assert code == 2 and "Traceback" not in error
 
 
 @pytest.mark.parametrize("suffix", [".png", ".gif", ".npz"])
@@ -190,14 +191,11 @@ def test_a_full_disk_leaves_no_half_written_file(run, tmp_path, suffix):
     assert list(folder.iterdir()) == []
 
 
-def test_a_port_that_is_taken_is_one_line():
+def test_a_port_that_is_taken_is_one_line(monkeypatch):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        app = subprocess.run(
-            [sys.executable, "app.py", "--host", "127.0.0.1", "--port", port],
-            capture_output=True, text=True, cwd=ROOT,
-        )  # fmt: skip
-    assert app.returncode == 1
-    assert app.stderr.startswith("FlowDemo cannot start") and "Traceback" not in app.stderr
+        monkeypatch.setattr(sys, "argv", ["app.py", "--host", "127.0.0.1", "--port", port])
+        with pytest.raises(SystemExit, match="FlowDemo cannot start"):
+            runpy.run_path(str(ROOT / "app.py"), run_name="__main__")

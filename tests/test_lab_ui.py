@@ -17,22 +17,11 @@ from flowdemo.data import OWN
 from flowdemo.lab import SIDE, TIMES, Source, floor, velocity_field
 from flowdemo.methods import METHODS
 from flowdemo.training.live import Wish
-from flowdemo.ui import app, lab, lab_look, lab_text, lab_train, text
-from flowdemo.ui.lab import View, link, measure, run, table
-from flowdemo.ui.lab_controls import (
-    SHARED,
-    Controls,
-    Panels,
-    asked_from,
-    offered,
-    opened_by,
-    read,
-    take_drawing,
-    take_table,
-)  # fmt: skip
-from flowdemo.ui.lab_look import Pairs, Place, back_to_noise, likelihood, two_kinds
-from flowdemo.ui.lab_train import Asked, fresh_title, give_files, save_model
-from flowdemo.ui.lab_workspace import EXACT, MAX_MODELS, Workspace
+from flowdemo.ui import lab_events, lab_look_tab, lab_text, lab_train_tab, text
+from flowdemo.ui.lab import measured, run, table
+from flowdemo.ui.lab_desk import EXACT, MAX_RUNS, Asked, Desk, Shown
+from flowdemo.ui.lab_look import back_to_noise, likelihood, two_kinds
+from flowdemo.ui.lab_train import CHAIN, fresh_title, train, train_chain
 from flowdemo.ui.work import Stopped, Switch
 from tests.pages import query_of, runner_of
 
@@ -399,13 +388,6 @@ def test_two_kinds_of_path_can_be_stopped():
 def test_a_look_that_is_not_wanted_any_more_stops():
     with pytest.raises(Stopped):
         list(likelihood(at("moons", "moons-flow-matching"), lambda: False))
-
-
-@pytest.fixture(scope="module")
-def server():
-    demo = app.launch(wait=False)
-    yield demo.local_url
-    demo.close()
 
 
 def test_a_client_trains_and_samples_its_own_model_and_no_other_client_sees_it(server):

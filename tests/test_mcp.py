@@ -21,9 +21,5 @@ def test_the_endpoints_are_tools_where_that_is_asked_for():
     )
 
 
-def test_by_default_there_is_no_such_server():
-    demo = app.launch(wait=False)
-    try:
-        assert httpx.get(f"{demo.local_url}gradio_api/mcp/schema", timeout=30).status_code == 404
-    finally:
-        demo.close()
+def test_by_default_there_is_no_such_server(server):
+    assert httpx.get(f"{server}gradio_api/mcp/schema", timeout=30).status_code == 404

@@ -11,15 +11,8 @@ from gradio_client import Client, handle_file
 
 from flowdemo import checkpoints
 from flowdemo.training.finetune import Wish
-from flowdemo.ui import app, train_api
+from flowdemo.ui import train_api
 from tests.drawings import drawn, png
-
-
-@pytest.fixture(scope="module")
-def server():
-    demo = app.launch(wait=False)
-    yield demo.local_url
-    demo.close()
 
 
 def test_finetune_over_http_returns_a_checkpoint_and_numbers(server, tiny, tmp_path):

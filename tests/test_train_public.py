@@ -16,7 +16,7 @@ from flowdemo import checkpoints, settings, visitors
 from flowdemo.checkpoints import load, read_config
 from flowdemo.training.finetune import Wish
 from flowdemo.ui import shelf, train, train_tab
-from flowdemo.ui.app import build_app
+from flowdemo.ui.lab_desk import Desk
 from flowdemo.ui.models import by_data, label_of, operations_of
 from flowdemo.ui.train import run
 from flowdemo.ui.train_pictures import Basket
@@ -80,9 +80,9 @@ def test_the_tab_of_a_public_page_says_why_nothing_is_trained(tiny, public, monk
         assert lanes["add_files"] == lanes["add_place"] == ("pictures", 2)
 
 
-def test_whatever_trains_waits_in_one_queue(tiny):
+def test_whatever_trains_waits_in_one_queue(served):
     """The tab, the Lab, and the endpoints of both."""
-    fns = [fn for fn in build_app().fns.values() if fn.concurrency_id == "train"]
+    fns = [fn for fn in served.fns.values() if fn.concurrency_id == "train"]
     names = {f"{fn.fn.__module__}.{fn.fn.__name__}" for fn in fns}
     ours = ("train_events.press", "train_api.finetune", "lab_api.lab_train")
     lab = ("lab_train_tab.train_one", "lab_train_tab.train_all")

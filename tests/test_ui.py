@@ -217,13 +217,6 @@ def test_a_run_ends_when_it_is_stopped_or_another_begins(action):
     )  # what waits is stopped too, what is new goes on
 
 
-@pytest.fixture(scope="module")
-def server():
-    demo = app.launch(wait=False)
-    yield demo.local_url
-    demo.close()
-
-
 def test_the_endpoints_are_the_promised_ones(server):
     """A snapshot: a change here breaks other people's scripts."""
     api = Client(server, verbose=False).view_api(return_format="dict", print_info=False)

@@ -6,7 +6,6 @@ import shutil
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from flowdemo.ui import app
 from tests.browser import PATIENCE, visit
 
 CHROMIUM = (
@@ -17,10 +16,8 @@ expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="session")
-def url():
-    demo = app.launch(wait=False)
-    yield demo.local_url
-    demo.close()
+def url(server):
+    return server
 
 
 @pytest.fixture(scope="session")
