@@ -13,9 +13,9 @@ from flowdemo.training import finetune as tuning
 from flowdemo.training.finetune import Rehearsal
 from flowdemo.training.trainer import Progress
 from tests.conftest import make_model
+from tests.data.pictures import lay
 from tests.drawings import drawn, png
 from tests.hub.fixtures import REPO, files_of
-from tests.small_pictures import lay
 
 
 @pytest.fixture

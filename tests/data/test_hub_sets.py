@@ -13,7 +13,7 @@ from pyarrow import parquet
 
 from flowdemo.data import hub_sets
 from flowdemo.data.pictures import read_pictures
-from tests.small_pictures import GREY, encoded
+from tests.data.pictures import GREY, encoded
 
 
 class Picture:

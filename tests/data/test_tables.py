@@ -1,13 +1,17 @@
 """Pictures out of tables and arrays: their classes, their layouts, and what is refused."""
 
+import io
+
 import numpy as np
 import pyarrow
 import pytest
 import torch
+from PIL import Image
 from pyarrow import parquet
 
+from flowdemo.data.images import Table, load_images
 from flowdemo.data.pictures import read_pictures
-from tests.small_pictures import COLOUR, GREY, cells, encoded, hub_table, lay, levels
+from tests.data.pictures import COLOUR, GREY, cells, encoded, hub_table, lay, levels
 
 
 def test_tables_have_the_classes_that_they_name(tmp_path):
@@ -105,3 +109,46 @@ def test_other_arrays_are_refused(content, message, tmp_path):
     np.savez(tmp_path / "a.npz", **content)
     with pytest.raises(ValueError, match=message):
         read_pictures(tmp_path / "a.npz", GREY)
+
+
+def test_all_shards_of_a_split_are_read_in_order(tmp_path, monkeypatch):
+    monkeypatch.setenv("FLOWDEMO_DATA", str(tmp_path))
+    folder = tmp_path / "mnist" / "data"
+    hub_table(folder / "train-00001-of-00002.parquet", cells(3, 4), [3, 4])
+    hub_table(folder / "train-00000-of-00002.parquet", cells(0, 1, 2), [0, 1, 2])
+    hub_table(folder / "test-00000-of-00001.parquet", cells(0), [9])
+    images, labels = load_images("mnist", "train")
+    assert images.shape == (5, *GREY) and labels.tolist() == [0, 1, 2, 3, 4]
+    assert images[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
+    assert load_images("mnist", "test")[1].tolist() == [9]
+
+
+def test_some_rows_of_a_table_are_those_of_their_numbers(tmp_path):
+    hub_table(tmp_path / "t.parquet", cells(*[0] * 600), list(range(600)))
+    table = Table(tmp_path / "t.parquet")
+    for some in ([], [0], [599], [3, 255, 256, 257, 511, 512], range(600), None):
+        labels = [row["label"] for row in table.rows(["label"], some)]
+        assert labels == list(range(600) if some is None else some)
+
+
+def test_colour_channels_come_first(tmp_path, monkeypatch):
+    monkeypatch.setenv("FLOWDEMO_DATA", str(tmp_path))
+    file = io.BytesIO()
+    Image.new("RGB", (3, 2), (0, 200, 0)).save(file, "png")
+    hub_table(
+        tmp_path / "colour" / "train-0.parquet", [{"bytes": file.getvalue()}], [1], image="img"
+    )
+    images, _ = load_images("colour", "train")
+    assert images.shape == (1, 3, 2, 3) and (images[0, 1] == 200).all()
+    assert (images[0, [0, 2]] == 0).all()
+
+
+def test_missing_images_are_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("FLOWDEMO_DATA", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="no mnist/"):
+        load_images("mnist", "train")
+    monkeypatch.delenv("FLOWDEMO_DATA")  # and the tests have no network
+    with pytest.raises(FileNotFoundError, match="set FLOWDEMO_DATA"):
+        load_images("mnist", "train", "ylecun/mnist")
+    with pytest.raises(FileNotFoundError, match="not on the Hub"):
+        load_images("imagenet256", "train")

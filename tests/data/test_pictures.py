@@ -1,8 +1,9 @@
-"""Own pictures from every place: classes are found, what is broken is named, strangers harm nothing."""
+"""Own pictures from folders, archives and files: classes are found, damage is named, limits hold."""
 
 import io
 import math
 import os
+import zipfile
 
 import numpy as np
 import pytest
@@ -11,11 +12,12 @@ from PIL import Image
 
 from flowdemo import settings
 from flowdemo.data import fit as fit_module
+from flowdemo.data import hub_sets
 from flowdemo.data import pictures as pictures_module
 from flowdemo.data.classes import MAX_CLASSES, in_order
 from flowdemo.data.fit import fit_for
-from flowdemo.data.pictures import KINDS, Pictures, from_files, joined, read_pictures, reading
-from tests.small_pictures import COLOUR, GREY, cells, encoded, hub_table, lay, levels, packed
+from flowdemo.data.pictures import Pictures, from_files, joined, read_pictures, reading
+from tests.data.pictures import COLOUR, GREY, cells, encoded, hub_table, lay, levels, packed
 
 CLASSES = {
     "10/a.png": encoded(1), "2/b.PNG": encoded(2), "2/deep/er/c.png": encoded(3),
@@ -211,5 +213,134 @@ def test_names_that_cannot_be_classes_are_not_taken(tmp_path):
         read_pictures(tmp_path / "a.parquet", GREY)
 
 
-def test_every_kind_has_a_name_that_people_know():
-    assert set(KINDS) == {"folder", "parquet", "zip", "npz"}
+def test_an_archive_cannot_lead_out_of_itself(tmp_path):
+    files = {f"a/{k}.png": encoded(k) for k in range(20)}
+    where = packed(tmp_path / "z.zip", files | {"../../b/x.png": encoded(1), "/etc/y.png": b"x"})
+    before = sorted(tmp_path.parent.rglob("*"))
+    pictures = read_pictures(where, GREY)
+    assert len(pictures.images) == 20 and sorted(tmp_path.parent.rglob("*")) == before
+    assert "../../b/x.png: its name leads out of the archive" in pictures.broken
+    where = packed(tmp_path / "y.zip", {"/etc/y.png": encoded(1), "a/x.png": encoded(2)})
+    assert levels(read_pictures(where, GREY)) == [(1, "etc"), (2, "a")]
+
+
+def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
+    bomb = packed(tmp_path / "bomb.zip", {f"a/{k}.png": bytes(40_000_000) for k in range(8)})
+    assert bomb.stat().st_size < 1_000_000
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda *_: pytest.fail("unpacked"))
+    with pytest.raises(ValueError, match="more than 300 MB unpacked"):
+        read_pictures(bomb, GREY)
+
+
+def test_a_member_that_is_too_large_is_read_no_further(tmp_path, monkeypatch):
+    monkeypatch.setattr("flowdemo.data.sources.MAX_BYTES", 1000)
+    monkeypatch.setattr(fit_module, "MAX_BYTES", 1000)
+    files = {"a/small.png": encoded(1), "a/large.png": encoded(1) + bytes(2000)}
+    for where in (lay(tmp_path / "mine", files), packed(tmp_path / "mine.zip", files)):
+        (line,) = read_pictures(where, GREY, max_broken=0.5).broken
+        assert line.startswith("a/large.png: larger than")
+
+
+def test_an_archive_that_is_none_says_so(tmp_path):
+    (tmp_path / "a.zip").write_bytes(b"no archive")
+    (tmp_path / "a.npz").write_bytes(b"no archive")
+    for name in ("a.zip", "a.npz"):
+        with pytest.raises(ValueError, match="is no archive"):
+            read_pictures(tmp_path / name, GREY)
+    packed(tmp_path / "b.zip", {"a/1.png": encoded(1)})
+    content = bytearray((tmp_path / "b.zip").read_bytes())
+    content[content.rindex(b"PK\x01\x02") + 8] |= 1  # the sign of a password
+    (tmp_path / "b.zip").write_bytes(content)
+    with pytest.raises(ValueError, match="encrypted or packed unusually"):
+        read_pictures(tmp_path / "b.zip", GREY)
+
+
+def test_damage_anywhere_in_an_archive_ends_in_one_clear_line(tmp_path):
+    files = {f"a/{k}.png": encoded(k) for k in range(3)}
+    whole = packed(tmp_path / "z.zip", files).read_bytes()
+    np.savez(tmp_path / "z.npz", images=np.zeros((3, 8, 8), np.uint8))
+    arrays = (tmp_path / "z.npz").read_bytes()
+    draw, kept = np.random.default_rng(0), 0
+    for k in range(400):
+        content = bytearray((whole, arrays)[k % 2])
+        content[draw.integers(len(content))] = draw.integers(256)
+        file = tmp_path / ("d.zip", "d.npz")[k % 2]
+        file.write_bytes(content)
+        try:
+            kept += len(read_pictures(file, GREY, max_broken=0.9).images) > 0
+        except ValueError as error:
+            assert "\n" not in str(error)
+    assert 0 < kept < 400
+
+
+def test_more_than_are_allowed_are_refused(tmp_path, monkeypatch):
+    files = {f"a/{k}.png": encoded(k) for k in range(4)}
+    np.savez(tmp_path / "mine.npz", images=np.zeros((4, 8, 8), np.uint8))
+    hub_table(tmp_path / "mine.parquet", cells(*range(4)), [0] * 4)
+    lay(tmp_path / "mine", files), packed(tmp_path / "mine.zip", files)
+    for name in ("mine", "mine.zip", "mine.npz", "mine.parquet"):
+        monkeypatch.setattr(settings, "max_pictures", lambda shape: 4)
+        assert len(read_pictures(tmp_path / name, GREY).images) == 4
+        monkeypatch.setattr(settings, "max_pictures", lambda shape: 3)
+        for most in (None, 2, 5):  # whatever somebody wants of it
+            with pytest.raises(ValueError, match="4 pictures are too many here: give 3"):
+                read_pictures(tmp_path / name, GREY, max_pictures=most)
+
+
+def test_of_more_than_are_wanted_a_random_part_is_read_always_the_same(tmp_path):
+    values = range(60)
+    files = {f"{k // 30}/{k:02}.png": encoded(k) for k in values}  # sorted by class, as many sets
+    labels = [k // 30 for k in values]
+    lay(tmp_path / "mine", files), packed(tmp_path / "mine.zip", files)
+    pixels = np.stack([np.full((8, 8), k, np.uint8) for k in values])
+    np.savez(tmp_path / "mine.npz", images=pixels, labels=np.array(labels))
+    for k in range(3):  # three files are numbered on
+        some = slice(20 * k, 20 * k + 20)
+        hub_table(tmp_path / "tables" / f"{k}.parquet", cells(*values[some]), labels[some])
+    parts = [
+        levels(read_pictures(tmp_path / name, GREY, max_pictures=20))
+        for name in ("mine", "mine.zip", "mine.npz", "tables")
+    ]
+    assert len(set(parts[0])) == 20 and parts.count(parts[0]) == 4
+    assert all(name == str(level // 30) for level, name in parts[0])
+    assert 5 <= sum(name == "0" for _, name in parts[0]) <= 15
+    assert len(read_pictures(tmp_path / "mine", GREY, max_pictures=60).images) == 60
+
+
+def many_digits(folder, n):
+    """A table of n digits in the place of the Hub's."""
+    values = range(n)
+    rows = cells(*(k % 256 for k in values))
+    hub_table(folder / "mnist" / "train-0.parquet", rows, [k % 10 for k in values])
+
+
+def test_only_the_pictures_that_are_wanted_are_decoded(monkeypatch, tmp_path):
+    monkeypatch.setenv("FLOWDEMO_DATA", str(tmp_path))
+    many_digits(tmp_path, 700)
+    decoded, real = [], Image.open
+    monkeypatch.setattr(Image, "open", lambda *a, **how: decoded.append(1) or real(*a, **how))
+    pictures = read_pictures("mnist", GREY, max_pictures=10)
+    assert len(pictures.images) == len(decoded) == 10
+    some = torch.randperm(700, generator=torch.Generator().manual_seed(0))[:10].sort().values
+    assert torch.equal(pictures.images[:, 0, 0, 0].long(), some % 256)
+    assert torch.equal(pictures.labels, some % 10)
+    monkeypatch.setattr(settings, "max_pictures", lambda shape: 3)
+    assert len(read_pictures("mnist", GREY, max_pictures=10).images) == 3
+
+
+def test_the_time_for_reading_begins_once_a_known_set_is_here(monkeypatch, tmp_path):
+    monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
+    monkeypatch.setenv("FLOWDEMO_DATA", str(tmp_path))
+    many_digits(tmp_path, 30)
+    now, real = [0.0], hub_sets.parquet_files
+    monkeypatch.setattr(pictures_module.time, "monotonic", lambda: now[0])
+
+    def slow(*asked):
+        now[0] += 100  # a download
+        return real(*asked)
+
+    monkeypatch.setattr(hub_sets, "parquet_files", slow)
+    states = reading("mnist", GREY)
+    assert next(states) == 0 and now == [0.0]  # a sign of life before it
+    assert len(next(states).images) == 30

@@ -1,0 +1,1 @@
+"""Data sets: pictures, tables and points from everywhere."""
