@@ -7,6 +7,7 @@ import resource
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,7 +16,17 @@ from safetensors.torch import load_file, save_file
 
 import flowdemo
 from flowdemo import cards, checkpoints, inventory, store
-from flowdemo.checkpoints import CARD, CONFIG, WEIGHTS, load_folder, read_config, save
+from flowdemo.checkpoints import (
+    CARD,
+    CONFIG,
+    WEIGHTS,
+    folders,
+    load,
+    load_folder,
+    read_config,
+    save,
+    save_as,
+)
 from flowdemo.config import ModelConfig
 from flowdemo.recipe import Recipe
 from flowdemo.sampling import sample
@@ -69,6 +80,9 @@ def test_a_name_is_never_a_path_and_a_path_is_a_folder(trained):
         flowdemo.load("../x")
 
 
+TRAINED = {"images_seen": 1, "hours": 1.0, "machine": "a CPU, 2 thread(s)"}
+
+
 def broken(tmp_path, **changes):
     """A good checkpoint with changed fields of its config.json."""
     save(make_model(), tmp_path)
@@ -108,6 +122,14 @@ def broken(tmp_path, **changes):
         ({"sha256": "0" * 64}, "is not the file"),
         ({"surprise": 1}, "surprise"),
         ({"name": "../../etc/passwd"}, "name"),
+        ({"results": {"rows": [{}]}}, "results"),
+        ({"results": {"straightness": 0.1, "rows": [{"nfe": 1, "guidance": 1}]}}, "results"),
+        ({"results": {"straightness": "<b>", "rows": []}}, "results"),
+        ({"training": TRAINED | {"images_seen": "many"}}, "training"),
+        # a card shows these: no markup
+        ({"training": TRAINED | {"machine": "[log in](http://x)"}}, "machine"),
+        ({"training": TRAINED | {"machine": "<b>x</b>"}}, "machine"),
+        ({"training": TRAINED | {"machine": "![p](x)"}}, "machine"),
     ],
 )
 def test_a_wrong_or_hostile_config_is_refused_in_one_line(tmp_path, changes, message):
@@ -132,43 +154,12 @@ def test_only_what_was_converted_here_was_trained_by_others(tmp_path, monkeypatc
     assert load_folder(tmp_path / "claimed").config.origin.repo == "ann/good"
 
 
-@pytest.mark.parametrize(
-    ("field", "text"),
-    [("machine", "[log in](http://x)"), ("machine", "<b>x</b>"), ("machine", "![p](x)")],
-)
-def test_what_stands_on_a_card_holds_no_markup(tmp_path, field, text):
-    training = {"images_seen": 1, "hours": 1.0, "machine": "a CPU, 2 thread(s)"}
-    broken(tmp_path, training=training)
-    load_folder(tmp_path)
-    with pytest.raises(ValueError, match=field):
-        load_folder(broken(tmp_path, training=training | {field: text}))
-
-
 def test_a_card_needs_no_numbers_that_a_description_may_lack(tmp_path):
     rows = [{"nfe": 1, "guidance": 1.0, "solver": "euler", "steps": 1, "n": 9}]
     results = {"straightness": 0.1, "rows": rows, "floor_frechet_distance": 0.1}
     recipe = json.loads(read_recipe("moons-flow-matching").model_dump_json())
     config = read_config(broken(tmp_path, results=results, recipe=recipe))
     assert "What it cost is not known" in cards.card(config)
-
-
-@pytest.mark.parametrize(
-    ("sizes", "fine"),
-    [
-        ({"kind": "sit", "dim": 32, "heads": 2}, True),
-        ({"kind": "sit", "dim": 34, "heads": 1}, False),
-        ({"kind": "sit", "dim": 36, "heads": 4}, False),
-        ({"kind": "yarr", "dim": 64, "heads": 4}, True),
-        ({"kind": "yarr", "dim": 96, "heads": 4}, False),
-    ],
-)
-def test_the_width_of_a_transformer_must_be_divisible(sizes, fine):
-    net, adapter = sizes | {"depth": 1}, TypeAdapter(NetConfig)
-    if fine:
-        assert adapter.validate_python(net).dim == sizes["dim"]
-    else:
-        with pytest.raises(ValueError, match="divisible"):
-            adapter.validate_python(net)
 
 
 def test_attention_over_a_huge_picture_is_refused():
@@ -216,17 +207,9 @@ def test_a_missing_or_renamed_tensor_is_named(tmp_path):
 
 def test_a_huge_network_is_refused_before_it_is_allocated(tmp_path):
     """The largest sizes the schema allows, in a process that may not have the memory for them."""
-    net = {"kind": "unet", "widths": [512] * 3, "blocks": 4, "dim": 1024}
-    classes = [str(i) for i in range(10)]
-    broken(
-        tmp_path,
-        net=net | {"patch": 1},
-        shape=[1, 28, 28],
-        data="mnist",
-        classes=classes,
-        mean=[0.5],
-        std=[0.5],
-    )
+    net = {"kind": "unet", "widths": [512] * 3, "blocks": 4, "dim": 1024, "patch": 1}
+    image = {"shape": [1, 28, 28], "data": "mnist", "classes": [str(i) for i in range(10)]}
+    broken(tmp_path, net=net, mean=[0.5], std=[0.5], **image)
     code = (
         "import sys, resource; from pathlib import Path; from flowdemo.checkpoints import load_folder\n"
         "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
@@ -294,27 +277,71 @@ def test_drafts_of_killed_runs_are_swept_but_fresh_ones_stay(tmp_path):
     assert fresh.is_dir() and foreign.is_dir() and not old.exists()
 
 
+def test_the_recipe_on_a_card_is_the_whole_recipe():
+    """Without its defaults, and it gives the recipe back."""
+    for recipe in map(read_recipe, recipe_names()):
+        said = cards.told(recipe)
+        assert Recipe.model_validate(json.loads(json.dumps(said))) == recipe
+        assert "clip" not in said and said["net"]["kind"] == recipe.net.kind
+
+
 @pytest.mark.parametrize(
-    ("key", "content", "where"),
+    "sizes",
     [
-        ("results", {"rows": [{}]}, "results"),
-        ("results", {"straightness": 0.1, "rows": [{"nfe": 1, "guidance": 1}]}, "results"),
-        ("results", {"straightness": "<b>", "rows": []}, "results"),
-        ("training", {"images_seen": "many"}, "training"),
+        {"kind": "sit", "dim": 34, "heads": 1},
+        {"kind": "sit", "dim": 36, "heads": 4},
+        {"kind": "yarr", "dim": 96, "heads": 4},
     ],
 )
-def test_numbers_of_another_form_are_refused(tmp_path, key, content, where):
-    save(make_model(), tmp_path)
-    config = json.loads((tmp_path / CONFIG).read_text())
-    (tmp_path / CONFIG).write_text(json.dumps(config | {key: content}))
-    with pytest.raises(ValueError, match=f"{CONFIG}: {where}"):
-        load_folder(tmp_path)
+def test_the_width_of_a_transformer_must_be_divisible(sizes):
+    adapter = TypeAdapter(NetConfig)
+    assert adapter.validate_python(sizes | {"depth": 1, "dim": 64, "heads": 2}).dim == 64
+    with pytest.raises(ValueError, match="divisible"):
+        adapter.validate_python(sizes | {"depth": 1})
 
 
-@pytest.mark.parametrize("name", recipe_names())
-def test_the_recipe_on_a_card_is_the_whole_recipe(name):
-    """What stands there without the defaults gives the recipe back."""
-    recipe = read_recipe(name)
-    said = cards.told(recipe)
-    assert Recipe.model_validate(json.loads(json.dumps(said))) == recipe
-    assert "clip" not in said and said["net"]["kind"] == recipe.net.kind
+@pytest.fixture
+def model():
+    """As the 2-D Lab would save it: it has a recipe of its own."""
+    made = make_model()
+    recipe = read_recipe("moons-flow-matching").model_copy(update={"name": made.name})
+    return replace(made, config=made.config.model_copy(update={"recipe": recipe}))
+
+
+@pytest.mark.parametrize("name", ["mine", "a", "7-moons.v2_x", "x" * 64])
+def test_a_saved_model_has_its_new_name_and_makes_the_same_samples(model, trained, name):
+    save_as(model, name)
+    loaded = load(name)
+    assert loaded.name == loaded.config.recipe.name == name
+    assert model.name == model.config.recipe.name == "moons-flow-matching"  # this one stays
+    assert loaded.config.net == model.config.net and loaded.config.training == model.config.training
+    before, after = (sample(m, 50, "all", 2.0, steps=10, seed=1).points for m in (model, loaded))
+    torch.testing.assert_close(after, before, atol=5e-3, rtol=0)
+    assert not torch.equal(after, before)  # float16
+    assert read_config(trained / name).name == name
+    assert f"# {name}\n" in (trained / name / CARD).read_text()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", " ", "Mine", "my model", "-mine", ".mine", "_mine", "../mine", "a/b", "/tmp/mine", "a\\b",
+     "mine\n", "x" * 65, "größe", "a:b", "..", "mine\0"],
+)  # fmt: skip
+def test_what_is_no_name_is_refused_and_leaves_nothing(model, trained, name):
+    with pytest.raises(ValueError, match="is no name"):
+        save_as(model, name)
+    assert not list(trained.iterdir())
+
+
+def test_a_name_that_is_taken_is_refused_and_its_checkpoint_stays(model, trained):
+    """By what ships, by what was saved here, or by a run that is not finished."""
+    save_as(model, "mine")
+    (trained / "half" / "training").mkdir(parents=True)
+    before = (trained / "mine" / CONFIG).read_bytes()
+    for name in ("moons-reflow", "mine", "half"):
+        with pytest.raises(ValueError, match=f"a checkpoint '{name}' already; choose another"):
+            save_as(model, name)
+    assert (trained / "mine" / CONFIG).read_bytes() == before
+    assert [path.name for path in (trained / "half").iterdir()] == ["training"]
+    save_as(model, "mine-2")
+    assert folders()["mine-2"] == trained / "mine-2"

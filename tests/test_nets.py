@@ -143,23 +143,6 @@ def test_a_network_sees_what_it_is_told_of_the_times_and_nothing_else(kind, form
     assert torch.equal(net(x, t, None, label), net(x, t, t, label))
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_each_time_that_is_told_has_an_embedder_of_its_own(form):
-    """Two of t, s and h determine the third, so outputs cannot tell which is embedded where."""
-    conditioning = fresh(end_time=True, time_inputs=form).conditioning
-    _, _, t, s, label, _ = inputs(dtype=torch.float32)
-    times = {"time": t, "end": s, "interval": s - t}
-    seen = {}
-    for name in times:
-        if (embedder := getattr(conditioning, name)) is not None:
-            embedder.register_forward_pre_hook(
-                lambda _, given, name=name: seen.update({name: given})
-            )
-    conditioning(t, s, label)
-    assert seen.keys() == {{"t": "time", "s": "end", "h": "interval"}[n] for n in form.split(",")}
-    assert all(torch.equal(given, times[name]) for name, (given,) in seen.items())
-
-
 def test_it_knows_where_a_patch_is():
     net, (x, _, t, s, label, _) = randomised(fresh(end_time=True)).double(), inputs()
     rolled = net(x.roll(4, dims=-1), t, s, label).roll(-4, dims=-1)
@@ -174,11 +157,6 @@ def test_a_network_that_gains_inputs_starts_as_it_was(kind, form):
     assert missing and all(key.startswith(NEW_INPUTS) for key in missing) and not unexpected
     x, _, t, s, label, w = inputs(kind, torch.float32)
     torch.testing.assert_close(new(x, t, s, label, w), old(x, t, None, label), rtol=0, atol=0)
-
-
-def test_the_length_alone_matters_from_the_start():
-    net, (_, _, t, s, label, _) = fresh(end_time=True, time_inputs="h"), inputs(dtype=torch.float32)
-    assert not torch.equal(net.conditioning(t, s, label), net.conditioning(t, s + 0.1, label))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -240,10 +218,8 @@ def test_a_size_of_the_paper_stands_for_three_numbers():
     def read(**given):
         return DiTConfig.model_validate_json(json.dumps(given))
 
-    for size, numbers in DIT_SIZES.items():
-        assert (
-            read(size=size) == DiTConfig(**numbers) and "size" not in read(size=size).model_dump()
-        )
+    assert read(size="S") == DiTConfig(**DIT_SIZES["S"])
+    assert "size" not in read(size="S").model_dump()
     assert read(size="S", depth=3) == DiTConfig(dim=384, depth=3, heads=6)
     with pytest.raises(ValueError, match="'size' must be one of xs, tiny, S, B, L, XL"):
         read(size="XXL")
