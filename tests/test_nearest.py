@@ -28,12 +28,6 @@ def test_the_gallery_that_ships_has_all_its_parts(digits):
     assert (variance[:-4] > variance[4:]).all()  # the largest first
 
 
-def test_the_nearest_to_a_row_of_the_gallery_is_that_row(digits):
-    some = torch.arange(0, ROWS, 40)
-    rows, distance = digits.nearest(digits.features[some])
-    assert torch.equal(rows, some) and distance.max() < 0.02
-
-
 def test_the_nearest_is_found_by_hand():
     features = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
     none = torch.zeros(3, 0)
@@ -61,12 +55,6 @@ def test_features_and_codes_are_of_the_same_images(digits):
     own = (features - digits.features[rows]).norm(dim=1)
     another = (features - digits.features[rows.roll(1)]).norm(dim=1)
     assert (own < another).float().mean() > 0.95 and own.median() < 0.3 * another.median()
-
-
-def test_the_typical_distance_is_to_the_nearest_other_image(digits):
-    apart = torch.cdist(digits.features.double(), digits.features.double())
-    apart.fill_diagonal_(float("inf"))
-    assert digits.typical == pytest.approx(apart.min(1).values.median().item(), rel=0.02)
 
 
 def test_data_without_a_gallery_has_none():

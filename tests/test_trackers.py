@@ -87,6 +87,7 @@ def test_an_estimate_of_memory_is_that_of_the_tensors():
     assert half - one.bytes_of_activations == pytest.approx(grown / 2, rel=0.05)  # a row, a share
 
 
+@pytest.mark.whole
 def test_an_estimate_of_time_is_near_what_a_run_takes(trained, tmp_path):
     """Within a factor of six, since other work may come between."""
     teacher = make_model()

@@ -29,11 +29,6 @@ def no():
     return False
 
 
-@pytest.fixture
-def public(monkeypatch):
-    monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
-
-
 def row_of(name):
     return next(row for row in inventory.descriptions() if row["name"] == name)
 
@@ -174,19 +169,6 @@ def test_a_card_shows_no_strangers_text(hub, text):
     assert "# evil" not in card
 
 
-def test_a_card_of_what_is_still_on_the_hub_names_its_file_and_licence():
-    card = shelf.card_of(YARR, shelf.rows())
-    assert "rectified-flow/mnist.pt" in card and "unlicense" in card and "**on the Hub**" in card
-
-
-def test_pulling_is_progress_and_follows_a_branch(hub):
-    hub.add(REPO, files_of())
-    assert list(shelf.pulling(f" {REPO} ", yes))[-1].share == 1
-    new = hub.add(REPO, files_of(make_model("rings")))
-    list(shelf.pulling(REPO, yes))
-    assert store.records()[REPO]["revision"] == new
-
-
 @pytest.mark.parametrize("work", ["pull", "look", "push", "fetch"])
 def test_what_is_not_wanted_any_more_stops(hub, work):
     hub.add(REPO, files_of())
@@ -200,10 +182,6 @@ def test_what_is_not_wanted_any_more_stops(hub, work):
     with pytest.raises(Stopped):
         list(states)
     assert REPO not in flowdemo.models() and "ann/a" not in {name for _, name in hub.repos}
-
-
-def test_what_is_here_is_had_without_a_word():
-    assert list(fetching(["moons-reflow", "moons-reflow"], yes)) == []
 
 
 def test_a_model_of_the_lab_is_sent_and_comes_back(hub):

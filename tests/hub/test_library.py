@@ -187,10 +187,6 @@ def test_a_renamed_repository_is_followed(hub):
     assert store.records()[REPO]["repo"] == "ann/new"
 
 
-def public(monkeypatch):
-    monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
-
-
 @pytest.mark.parametrize("is_public", [False, True])
 def test_in_public_mode_a_strangers_repository_is_asked_for_without_a_token(
     hub, monkeypatch, is_public
@@ -212,7 +208,7 @@ def test_in_public_mode_a_strangers_repository_is_asked_for_without_a_token(
 
 def test_public_mode_has_smaller_limits(hub, monkeypatch):
     here = max_download(), max_store()
-    public(monkeypatch)
+    monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
     assert (max_download(), max_store()) == (300_000_000, 3_000_000_000)
     assert here[0] == 4_000_000_000 and here[1] > 10**14
     monkeypatch.setattr(library, "max_download", lambda: 1000)
@@ -225,7 +221,7 @@ def test_public_mode_has_smaller_limits(hub, monkeypatch):
 def test_strangers_pull_no_more_than_there_is_room_for(hub, monkeypatch):
     hub.add(REPO, files_of())
     hub.add("ann/more", files_of(make_model("rings")))
-    public(monkeypatch)
+    monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
     fetched(REPO)
     hub.clear()
     taken = store.taken()
@@ -239,11 +235,6 @@ def test_strangers_pull_no_more_than_there_is_room_for(hub, monkeypatch):
     with pytest.raises(ValueError, match=r"more than the 0\.0 MB that are allowed"):
         fetched("ann/more")
     assert hub.asked == set() and "ann/more" not in checkpoints.folders()
-
-
-def test_strangers_have_a_small_entry_of_the_catalogue(offer, monkeypatch):
-    public(monkeypatch)
-    assert flowdemo.load(offer("yarr")).config.crop == 2
 
 
 def test_what_is_refused_does_not_stay_on_the_disk(hub):

@@ -64,12 +64,6 @@ def test_a_latent_model_gives_the_pictures_that_its_decoder_makes(hub, here, off
     assert hub.asked == {f"flow/{kind}.pt"}
 
 
-def test_latents_of_sit_are_divided_by_its_scale(here, offer):
-    model = flowdemo.load(offer("sit"))
-    x = golden("sit")["cfg.x"]
-    torch.testing.assert_close(model.unnormalise(x), x / 0.18215)
-
-
 @torch.inference_mode()
 def test_latents_of_imf_are_the_originals_with_the_spread_of_each_channel(here, offer, vae):
     g, model = golden("imf"), flowdemo.load(offer("imf"))
