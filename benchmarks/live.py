@@ -9,21 +9,21 @@ import sys
 import time
 
 import torch
-from flowdemo.ui.lab_desk import Desk
 
 from flowdemo.training.live import Wish
-from flowdemo.ui.lab_train import train, train_chain
+from flowdemo.ui.lab_train import Asked, View, train, train_chain
+from flowdemo.ui.lab_workspace import Workspace
 
 
 def main(steps: int) -> None:
-    wish, desk = Wish("moons", steps=steps), Desk()
+    asked = Asked(Wish("moons", steps=steps), Workspace())
     began = time.perf_counter()
-    films = sum(view.film is not None for view in train(wish, desk))
+    films = sum(isinstance(state, View) and state.film is not None for state in train(asked))
     seconds = time.perf_counter() - began
     print(f"{torch.get_num_threads()} threads, {steps} steps of flow matching: {seconds:.1f} s, "
           f"{films} films")  # fmt: skip
     began = time.perf_counter()
-    list(train_chain(wish, desk))
+    list(train_chain(asked))
     print(f"the chain of four: {time.perf_counter() - began:.1f} s")
 
 

@@ -9,9 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from flowdemo.methods import METHODS, colour_of
+from flowdemo.methods import colour_of
 
-METHOD_COLOURS = {name: colour_of(name) for name in (*METHODS, "exact")}
 GREY = "rgba(128,128,128,0.35)"
 TEXT = "#808080"  # readable on white and on near-black
 

@@ -5,14 +5,27 @@ import io
 import zipfile
 from pathlib import Path
 
-from flowdemo.ui.train_events import add_drawing
 from PIL import Image, ImageDraw
 
 from flowdemo.training.finetune import Wish
+from flowdemo.ui import train
+from flowdemo.ui.train_controls import add_drawing
 from flowdemo.ui.train_pictures import Basket
+from flowdemo.ui.train_tab import run_in_turn
+from tests.pages import runner_of
 
 WISH = Wish("mine", steps=3)
 VALUES = ("mine", 3, 5e-4, "nothing", 0, 1)
+
+
+def run(wish, model, basket, *wanted):
+    """A training as the tab runs it: words and views."""
+    return train.run(train.Asked(wish, model, basket), *wanted)
+
+
+def press(switch, number, *values):
+    """A press on Start as updates of the page."""
+    return run_in_turn(runner_of(train.TAB), switch, number, *values)
 
 
 def drawn(k=0) -> Image.Image:

@@ -17,11 +17,22 @@ from flowdemo.data import OWN
 from flowdemo.lab import SIDE, TIMES, Source, floor, velocity_field
 from flowdemo.methods import METHODS
 from flowdemo.training.live import Wish
-from flowdemo.ui import lab_events, lab_look_tab, lab_text, lab_train_tab, text
-from flowdemo.ui.lab import measured, run, table
-from flowdemo.ui.lab_desk import EXACT, MAX_RUNS, Asked, Desk, Shown
-from flowdemo.ui.lab_look import back_to_noise, likelihood, two_kinds
-from flowdemo.ui.lab_train import CHAIN, fresh_title, train, train_chain
+from flowdemo.ui import lab, lab_look, lab_text, lab_train, text
+from flowdemo.ui.lab import View, link, measure, run, table
+from flowdemo.ui.lab_controls import (
+    SHARED,
+    Controls,
+    Panels,
+    asked_from,
+    offered,
+    opened_by,
+    read,
+    take_drawing,
+    take_table,
+)  # fmt: skip
+from flowdemo.ui.lab_look import Pairs, Place, back_to_noise, likelihood, two_kinds
+from flowdemo.ui.lab_train import Asked, fresh_title, give_files, save_model
+from flowdemo.ui.lab_workspace import EXACT, MAX_MODELS, Workspace
 from flowdemo.ui.work import Stopped, Switch
 from tests.pages import query_of, runner_of
 

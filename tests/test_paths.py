@@ -10,8 +10,7 @@ from torch import nn
 
 from flowdemo.couplings import Batch
 from flowdemo.methods.flow_matching import FlowMatching
-from flowdemo.methods.meanflow import MeanFlow
-from flowdemo.options import MeanFlowOptions
+from flowdemo.methods.meanflow import MeanFlow, MeanFlowOptions
 from flowdemo.paths import PATHS, GaussianPath, cosine, linear, variance_preserving
 
 

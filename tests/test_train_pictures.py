@@ -9,18 +9,18 @@ import gradio as gr
 import numpy as np
 import pytest
 import torch
-from flowdemo.ui.train_events import add_drawing, add_files, add_place, config_of, shown
 from PIL import Image
 
 from flowdemo.checkpoints import save
 from flowdemo.data.drawn import to_digit
 from flowdemo.data.pictures import Pictures
-from flowdemo.ui import train_events
-from flowdemo.ui.train import run
+from flowdemo.ui import train_controls
+from flowdemo.ui.train import config_of
+from flowdemo.ui.train_controls import add_drawing, add_files, add_place, gathered
 from flowdemo.ui.train_pictures import Basket, sheet
 from flowdemo.ui.work import Switch
 from tests.conftest import make_model
-from tests.drawings import WISH, basket_of, drawn, pad, png, zip_of
+from tests.drawings import WISH, basket_of, drawn, pad, png, run, zip_of
 
 MARKUP = "<img src=x>"
 
@@ -145,18 +145,18 @@ def test_pictures_read_for_another_network_are_not_added(tiny, tmp_path, changed
 def test_what_was_added_can_be_taken_away_again(tiny, tmp_path):
     basket = basket_of(2)
     bring(basket, "x", [str(zip_of(tmp_path / "a.zip", ["ring/a.png", "cross/b.png"]))])
-    train_events.drop(basket, "tiny", "cross")
+    train_controls.drop(basket, "tiny", "cross")
     assert basket.counts == {"ring": 1}
     add_drawing(basket, "tiny", "cross", pad())
-    train_events.undo(basket, "tiny")
+    train_controls.undo(basket, "tiny")
     assert basket.counts == {"ring": 1}
-    _, contact, _, gone, tools = train_events.clear(basket, "tiny")
+    _, contact, _, gone, tools = train_controls.clear(basket, "tiny")
     assert (len(basket), contact, gone["choices"], tools["visible"]) == (0, "", [], False)
-    train_events.undo(basket, "tiny")  # of nothing
+    train_controls.undo(basket, "tiny")  # of nothing
     for names in (["ring/a.png"], ["cross/a.png", "ring/b.png"], ["square/a.png"]):
         bring(basket, "x", [str(zip_of(tmp_path / "b.zip", names))])
-    train_events.drop(basket, "tiny", "cross")
-    train_events.undo(basket, "tiny")  # what was added last, as before
+    train_controls.drop(basket, "tiny", "cross")
+    train_controls.undo(basket, "tiny")  # what was added last, as before
     assert basket.counts == {"ring": 2}
 
 
@@ -182,7 +182,7 @@ def test_what_cannot_be_added_is_one_line_and_changes_nothing(tiny, work, messag
 def test_pictures_for_a_network_of_other_data_are_dropped_with_a_word(tiny):
     save(make_model("cifar10"), tiny / "colours")
     basket = basket_of(2)
-    said, contact, *_, name, steps = train_events.choose_model(basket, "colours")
+    said, contact, *_, name, steps = train_controls.choose_model(basket, "colours")
     assert (
         "2 pictures are dropped" in said
         and contact == ""
@@ -195,7 +195,7 @@ def test_pictures_for_a_network_of_other_data_are_dropped_with_a_word(tiny):
 
 def test_markup_in_names_is_text(tiny):
     basket = basket_of(1, MARKUP)
-    said, contact, *_ = shown(basket, "tiny", MARKUP)
+    said, contact, *_ = gathered(basket, "tiny", MARKUP)
     assert MARKUP not in said + contact and "&lt;img" in contact
     *_, last = run(WISH, "tiny", basket)
     assert MARKUP not in last.samples + last.numbers

@@ -6,32 +6,29 @@ from types import SimpleNamespace
 
 import gradio as gr
 import pytest
-from flowdemo.ui.train_events import add_drawing, press
-from flowdemo.ui.train_live import Clock, Curve
 
 from flowdemo.checkpoints import load, read_config, save
-from flowdemo.compare import Spec, compare, resolve
+from flowdemo.compare import compare as run_rows
+from flowdemo.compare import resolve
 from flowdemo.config import FineTune
+from flowdemo.request import Request
 from flowdemo.training.bundled import read_recipe
 from flowdemo.training.finetune import Tuned
 from flowdemo.training.trainer import Progress
-from flowdemo.ui import (
-    compare_events,
-    generate_events,
-    text,
-    train,
-    train_events,
-    train_live,
-    train_open,
-)
-from flowdemo.ui.controls import properties
-from flowdemo.ui.generate import default_choice
+from flowdemo.ui import compare, controls, text, train, train_tab
+from flowdemo.ui.controls import default_request, properties
 from flowdemo.ui.models import by_data
-from flowdemo.ui.train import run
+from flowdemo.ui.train import TAB, Clock, Curve, View
+from flowdemo.ui.train_controls import add_drawing
 from flowdemo.ui.train_pictures import Basket
 from flowdemo.ui.work import Stopped, Switch
 from tests.conftest import make_model
-from tests.drawings import VALUES, WISH, basket_of, pad
+from tests.drawings import VALUES, WISH, basket_of, pad, press, run
+from tests.pages import runner_of, states_of
+
+
+def views_of(states) -> list[View]:
+    return [state for state in states if not isinstance(state, str)]
 
 
 def test_only_networks_that_can_learn_are_offered(tiny):
@@ -62,22 +59,22 @@ def test_what_went_wrong_is_said_with_the_result(tiny):
     model = replace(model, config=model.config.model_copy(update={"training": cost}))
     last = Progress(3, 3, 1.0, 1.0, 0.0, 0.0, None, None, None)
     tuned = Tuned(model, 3, None, None, "too fast")
-    words = train.finished(tuned, replace(WISH, name="mine"), ["7"], Curve(), last).words
+    words = train.finished(tuned, replace(WISH, name="mine"), ["7"], Curve(), last).note
     assert words.startswith("Too fast. Done: mine")
 
 
 def test_a_run_ends_as_a_checkpoint_that_every_tab_takes(tiny):
-    *views, last = run(WISH, "tiny", basket_of())
-    assert any("Rehearsing" in view.words for view in views)
-    assert any(view.samples and "cross (learning)" in view.samples for view in views)
+    *states, last = run(WISH, "tiny", basket_of())
+    assert any("Rehearsing" in state for state in states if isinstance(state, str))
+    assert any(v.samples and "cross (learning)" in v.samples for v in views_of(states))
     assert [step for step, *_ in last.curve.points] == [1, 2, 3]
     config = read_config(tiny / "mine")
     assert config.classes == (*"0123456789", "cross") and config.finetune.start == "tiny"
     assert "mine" in by_data()["mnist"]["meanflow"]
-    _, _, models = generate_events.refresh("mine")
+    _, _, models = controls.refresh("mine")
     assert ("mine", "mine") in models["choices"]
-    assert "cross" in properties(default_choice("mine"))["label"]["choices"]
-    rows = list(compare(*resolve([Spec("tiny"), Spec("mine")], load), 3))
+    assert "cross" in properties(default_request("mine"))["label"]["choices"]
+    rows = list(run_rows(*resolve([Request("tiny", 3), Request("mine")], load)))
     assert [row.samples.labels.tolist() for row in rows] == [[0, 1, 2]] * 2
     report = last.report
     assert (report["name"], report["steps"], report["images_seen"]) == ("mine", 3, 3 * 48)
@@ -85,30 +82,31 @@ def test_a_run_ends_as_a_checkpoint_that_every_tab_takes(tiny):
 
 
 def test_a_press_updates_the_page_and_its_last_update_can_be_opened(tiny):
-    states = list(press(Switch(), None, basket_of(), "tiny", *VALUES))
-    shown = [dict(zip(train_events.Results.__dataclass_fields__, s, strict=True)) for s in states]
+    shown = states_of(runner_of(TAB), *press(Switch(), None, basket_of(), "tiny", *VALUES))
+    assert "Rehearsing" in shown[0]["status"] and shown[-1]["status"].startswith("Done: mine")
+    shown = [state for state in shown if isinstance(state["view"], View)]
     last = shown[-1]
     # What an earlier run left can be opened until there are steps.
-    assert "Rehearsing" in shown[0]["status"] and shown[0]["after"] == gr.skip()
-    after = [state["after"]["visible"] for state in shown if state["after"] != gr.skip()]
+    after = [state["after"]["visible"] for state in shown]
     assert len(after) > 1 and after[-1] is True and not any(after[:-1])
-    (saving,) = [state for state in shown if state["status"].startswith("Saving")]
-    assert saving["loss"] == saving["error"] == saving["samples"] == gr.skip()  # all come together
-    cleared = [state["numbers"] for state in shown if "Step" in state["status"]]
-    assert cleared and not any(cleared) and "steps" in last["numbers"]
+    for state in shown[:-1]:
+        assert isinstance(state["loss"], dict) == isinstance(state["samples"], dict)  # skipped
+        assert state["numbers"] == ""
+    assert "steps" in last["numbers"]
     assert list(last["loss"].columns) == ["step", "loss"] and len(last["error"]) == 3
-    assert (last["name"], last["wished"]) == ("mine", "tiny-mine")
+    assert (last["view"].name, last["name"]) == ("mine", "tiny-mine")
     with zipfile.ZipFile(last["files"]) as file:
         assert sorted(file.namelist()) == [
             "mine/README.md", "mine/config.json", "mine/model.safetensors",
         ]  # fmt: skip
     switch = Switch()
-    tabs, *controls = train_open.open_in_generate(switch, "mine")
-    assert tabs.selected == "generate" and controls[0]["value"] == "mine"
-    assert controls[2]["value"] == "cross" and switch.newest == 2
-    tabs, rows, *_ = train_open.open_in_compare(switch, "mine")
-    opened = compare_events.opened(SimpleNamespace(query_params={}), switch, [], rows, 2, "all", 1)
-    assert all(isinstance(x, dict) for state in opened for x in state)  # nothing runs a second time
+    tabs, *updates = train_tab.open_in_generate(switch, last["view"])
+    assert tabs.selected == "generate" and updates[0]["value"] == "mine"
+    assert updates[2]["value"] == "cross" and switch.newest == 2
+    tabs, rows, *_ = train_tab.open_in_compare(switch, last["view"])
+    request = SimpleNamespace(query_params={})
+    (nothing,) = runner_of(compare.TAB).opened(request, switch, rows, 2, "all", 1)
+    assert nothing == [gr.skip()] * len(nothing)  # nothing runs a second time
     assert rows.splitlines() == ["tiny:average:2:1", "mine:average:2:1"]
 
 
@@ -137,10 +135,10 @@ def test_stop_keeps_what_is_learnt_and_before_that_nothing(tiny):
 
 def test_of_presses_that_wait_only_the_newest_runs_and_of_what_was_gathered_at_it(tiny):
     switch, basket = Switch(), basket_of(1, "cross")
-    first = train_events.begin(switch, basket)
+    first = train_tab.begin(switch, basket)
     switch.stop()
     add_drawing(basket, "tiny", "ring", pad())
-    second = train_events.begin(switch, basket)
+    second = train_tab.begin(switch, basket)
     add_drawing(basket, "tiny", "late", pad())
     basket.data = "cifar10"  # another checkpoint was chosen
     states = list(press(switch, first, basket, "tiny", "none", *VALUES[1:]))
@@ -153,25 +151,25 @@ def test_of_presses_that_wait_only_the_newest_runs_and_of_what_was_gathered_at_i
 
 
 def test_what_is_learnt_is_kept_when_the_page_is_closed(tiny):
-    views = run(replace(WISH, steps=500), "tiny", basket_of())
-    next(view for view in views if view.curve)
-    views.close()
+    states = run(replace(WISH, steps=500), "tiny", basket_of())
+    next(state for state in states if isinstance(state, View))
+    states.close()
     assert read_config(tiny / "mine").classes[-1] == "cross"
-    views = run(replace(WISH, name="none"), "tiny", basket_of())
-    next(views)
-    views.close()
+    states = run(replace(WISH, name="none"), "tiny", basket_of())
+    next(states)
+    states.close()
     assert not (tiny / "none").exists()
 
 
 def test_a_run_that_was_cut_says_so_and_counts_the_time_that_it_has(tiny, monkeypatch):
-    *views, last = run(replace(WISH, steps=500, seconds=0.01), "tiny", basket_of(1))
-    assert "The time was over after 1 of 500 steps" in last.words
-    assert any("about 0 s left" in view.words for view in views)
+    *states, last = run(replace(WISH, steps=500, seconds=0.01), "tiny", basket_of(1))
+    assert "The time was over after 1 of 500 steps" in last.note
+    assert any("about 0 s left" in state for state in states if isinstance(state, str))
     for minutes in (0.0, -1.0, float("nan")):
         with pytest.raises(ValueError, match="minutes must be more than 0"):
             train.allowed(replace(WISH, seconds=minutes))
     now = [0.0]
-    monkeypatch.setattr(train_live.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(train.time, "perf_counter", lambda: now[0])
     clock = Clock(60)
 
     def told(step, at):
@@ -201,10 +199,10 @@ def test_a_curve_is_thinned_out_and_drawing_leaves_the_time_to_training(monkeypa
     for step in range(1, 1300):
         curve = curve.then(Progress(step, 1300, 1.0, step, 0.0, 0.0, None, None, None))
     steps = [step for step, *_ in curve.points]
-    assert len(steps) <= train_live.POINTS and steps == sorted(set(steps)) and steps[-1] > 1280
+    assert len(steps) <= train.POINTS and steps == sorted(set(steps)) and steps[-1] > 1280
     assert curve.points[-1][1] == pytest.approx(1) and curve.points[-1][2] < 1290
     now = [0.0]
-    monkeypatch.setattr(train_live.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(train.time, "perf_counter", lambda: now[0])
     clock = Clock()
 
     def slow():

@@ -6,13 +6,13 @@ from pathlib import Path
 import gradio as gr
 import pytest
 import torch
-from flowdemo.ui.lab_desk import Desk
 
 import flowdemo
 from flowdemo import checkpoints, inventory, store
 from flowdemo.checkpoints import CONFIG, WEIGHTS
 from flowdemo.hub import Progress
 from flowdemo.ui import models, shelf, shelf_events
+from flowdemo.ui.lab_workspace import Workspace
 from flowdemo.ui.models import bar, fetching, label_of
 from flowdemo.ui.work import Stopped, Switch
 from tests.conftest import make_model
@@ -172,11 +172,11 @@ def test_a_card_shows_no_strangers_text(hub, text):
 @pytest.mark.parametrize("work", ["pull", "look", "push", "fetch"])
 def test_what_is_not_wanted_any_more_stops(hub, work):
     hub.add(REPO, files_of())
-    desk = Desk(runs={"a": make_model()})
+    workspace = Workspace(models={"a": make_model()})
     states = {
         "pull": shelf.pulling(REPO, no),
         "look": shelf.looking("ann", no),
-        "push": shelf.pushing(desk, "Lab: a", "ann/a", True, None, no),
+        "push": shelf.pushing(workspace, "Lab: a", "ann/a", True, None, no),
         "fetch": fetching(["moons-reflow", REPO], no),
     }[work]
     with pytest.raises(Stopped):
@@ -186,14 +186,14 @@ def test_what_is_not_wanted_any_more_stops(hub, work):
 
 def test_a_model_of_the_lab_is_sent_and_comes_back(hub):
     model = make_model()
-    desk = Desk(runs={"mine": model})
-    *_, last = shelf.pushing(desk, "Lab: mine", "ann/lab", True, None, yes)
+    workspace = Workspace(models={"mine": model})
+    *_, last = shelf.pushing(workspace, "Lab: mine", "ann/lab", True, None, yes)
     assert last.share == 1 and "(private) is at" in last.words
     back = flowdemo.load("ann/lab")
     assert all(map(torch.equal, (p.half().float() for p in model.net.parameters()),
                    back.net.parameters()))  # fmt: skip
     with pytest.raises(ValueError, match="choose a model to send"):
-        list(shelf.pushing(desk, "moons-reflow", "ann/lab", True, None, yes))
+        list(shelf.pushing(workspace, "moons-reflow", "ann/lab", True, None, yes))
     assert set(hub.heard) == {TOKEN}
 
 
@@ -207,24 +207,26 @@ def test_weights_of_others_are_not_sent_on(hub, offer, trained):
 
 @pytest.mark.parametrize("token", [None, False])
 def test_strangers_send_nothing_without_their_own_token(hub, public, token):
-    desk = Desk(runs={"mine": make_model()})
+    workspace = Workspace(models={"mine": make_model()})
     for send, by in ((shelf_events.push, token), (shelf_events.push_as_visitor, None)):
         with pytest.raises(gr.Error, match="Log in first"):
-            list(send(Switch(), desk, "Lab: mine", "ann/lab", True, by))
+            list(send(Switch(), workspace, "Lab: mine", "ann/lab", True, by))
     assert hub.requests == []
 
 
 def test_a_visitor_sends_by_the_own_token_and_never_by_the_machines(hub, public, trained):
     checkpoints.save(make_model(), trained / "owners")
-    desk = Desk(runs={"mine": make_model()})
+    workspace = Workspace(models={"mine": make_model()})
     login = gr.OAuthToken(token="guest", scope="contribute-repos", expires_at=2**40)
-    assert shelf.sendable(desk) == ["Lab: mine"]
-    *_, said = shelf_events.push_as_visitor(Switch(), desk, "Lab: mine", "bob/lab", True, login)
+    assert shelf.sendable(workspace) == ["Lab: mine"]
+    *_, said = shelf_events.push_as_visitor(
+        Switch(), workspace, "Lab: mine", "bob/lab", True, login
+    )
     assert "bob/lab (private) is at" in said and set(hub.heard) == {"guest"}
     with pytest.raises(gr.Error, match="may not do that to 'ann/lab'"):
-        list(shelf_events.push_as_visitor(Switch(), desk, "Lab: mine", "ann/lab", True, login))
+        list(shelf_events.push_as_visitor(Switch(), workspace, "Lab: mine", "ann/lab", True, login))
     with pytest.raises(gr.Error, match="choose a model to send"):
-        list(shelf_events.push_as_visitor(Switch(), desk, "owners", "bob/lab", True, login))
+        list(shelf_events.push_as_visitor(Switch(), workspace, "owners", "bob/lab", True, login))
     assert set(hub.heard) == {"guest"}
 
 
