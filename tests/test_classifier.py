@@ -1,23 +1,31 @@
 """The classifiers: what they are made of, and how they learn."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
-from flowdemo.evaluation import classifier, fit
-from flowdemo.evaluation.classifier import CLASSIFIERS, FEATURES, judge, settled
-from flowdemo.evaluation.fit import PLANS, Plan, crop_and_flip, grey_square, normalise_batches
-from flowdemo.evaluation.nearest import FILE
+from flowdemo.checkpoints import save
+from flowdemo.cli import main
+from flowdemo.data import DATASETS, ClassifierPlan, DataSet
+from flowdemo.data.augment import crop_and_flip, grey_square
+from flowdemo.evaluation import classifier, fit, nearest
+from flowdemo.evaluation import plane as plane_module
+from flowdemo.evaluation.classifier import FEATURES, judge, judge_or_error, settled, untrained
+from flowdemo.evaluation.fit import normalise_batches
+from flowdemo.evaluation.nearest import FILE, gallery
+from flowdemo.evaluation.plane import plane
 from flowdemo.noise import generator
 from flowdemo.options import Schedule
+from tests.conftest import make_model
 
 
 def colour(seed=0):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return CLASSIFIERS["cifar10"](3, 10)
+        return untrained(DATASETS["cifar10"], "residual")
 
 
 def used(net):
@@ -34,8 +42,8 @@ def test_each_stage_sees_half_the_height_and_width_of_the_one_before():
         "cifar10": [(64, 32, 32), (144, 16, 16), (208, 8, 8), (208, 4, 4)],
     }
     for data, expected in shapes.items():
-        channels, _, side = (1, 0, 28) if data == "mnist" else (3, 0, 32)
-        net, x = CLASSIFIERS[data](channels, 10).eval(), torch.rand(2, channels, side, side)
+        info = DATASETS[data]
+        net, x = untrained(info, info.classifier.network).eval(), torch.rand(2, *info.shape)
         assert [tuple(m.shape[1:]) for m in net.maps(x)] == expected
         assert net.features(x).shape == (2, FEATURES) and net(x).shape == (2, 10)
 
@@ -95,7 +103,7 @@ def test_it_learns_from_batches_that_are_varied(monkeypatch, tmp_path):
         fit, "write", lambda data, net, folder, gallery: written.update({data: net})
     )
     schedule = Schedule(steps=30, batch_size=40, learning_rate=3e-3, ema=0.8, warmup=5)
-    steps = list(fit.fit("cifar10", Plan(schedule, crop_and_flip)))
+    steps = list(fit.fit("cifar10", ClassifierPlan(schedule=schedule)))
     assert len(steps) == 30 and steps[-1].loss < 0.7 * steps[0].loss
     net = written["cifar10"]
     assert (net(images[:20]).argmax(1) == labels[:20]).float().mean() > 0.6
@@ -136,5 +144,34 @@ def test_the_grey_square_is_anywhere_inside():
     assert places == {(y, x) for y in range(6) for x in range(10)}
 
 
-def test_every_classifier_has_a_plan():
-    assert set(PLANS) == set(CLASSIFIERS)
+def test_a_data_set_of_images_is_one_entry_and_its_fitted_files(monkeypatch, tmp_path):
+    """It can be fitted, judged and drawn in its plane; before that, the command is named."""
+    images, labels = torch.rand(40, 1, 16, 16, generator=generator(0)), torch.arange(40) % 2
+    plan = ClassifierPlan("small", Schedule(steps=2, batch_size=8), gallery=True)
+    entry = DataSet("Stripes", (1, 16, 16), ("a", "b"), 0.5, 0.5, classifier=plan)
+    monkeypatch.setitem(DATASETS, "stripes", entry)
+    for module in (classifier, nearest, plane_module, fit):
+        monkeypatch.setattr(module, "FOLDER", tmp_path)
+    monkeypatch.setattr(fit, "pixels_of", lambda data, split: (images, labels))
+    with pytest.raises(
+        ValueError, match=r"of Stripes.*run python -m flowdemo\.evaluation\.fit stripes"
+    ):
+        judge_or_error("stripes")
+    judge.cache_clear()
+    assert len(list(fit.fit("stripes"))) == 2
+    assert judge_or_error("stripes").look(images)[1].shape == (40,)
+    assert plane("stripes").points.shape == (40, 2)
+    assert gallery("stripes").shape == (1, 16, 16)
+    judge.cache_clear()
+
+
+def test_evaluate_says_in_one_line_what_must_be_fitted(trained, capsys):
+    model = make_model("mnist")
+    clothes = {"data": "fashion-mnist", "classes": DATASETS["fashion-mnist"].classes}
+    config = model.config.model_copy(update=clothes | {"name": "clothes"})
+    save(replace(model, config=config), trained / "clothes")
+    with pytest.raises(SystemExit) as end:
+        main(["evaluate", "clothes", "--n", "4"])
+    said = capsys.readouterr().err
+    assert end.value.code == 1 and said.count("\n") == 1
+    assert "run python -m flowdemo.evaluation.fit fashion-mnist" in said

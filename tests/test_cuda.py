@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from flowdemo.data import ClassifierPlan
 from flowdemo.evaluation import fit
 from flowdemo.noise import generator
 from flowdemo.options import Schedule
@@ -77,5 +78,5 @@ def test_the_classifier_is_fitted_there(monkeypatch):
     written = []
     monkeypatch.setattr(fit, "pixels_of", lambda data, split: (images, labels))
     monkeypatch.setattr(fit, "write", lambda data, net, folder, gallery: written.append(net))
-    list(fit.fit("cifar10", fit.Plan(Schedule(steps=3, batch_size=20), fit.crop_and_flip)))
+    list(fit.fit("cifar10", ClassifierPlan(schedule=Schedule(steps=3, batch_size=20))))
     assert written[0](images).shape == (40, 10)

@@ -12,7 +12,6 @@ from flowdemo.evaluation.metrics import (
     energy_distance,
     frechet_distance,
     moments,
-    precision_recall,
     sliced_wasserstein_2,
     straightness,
     wasserstein_2,
@@ -139,26 +138,6 @@ def test_energy_distance_of_two_gaussians_has_its_closed_form():
     folded = 2 / math.sqrt(math.pi) * math.exp(-(m**2) / 4) + m * math.erf(m / 2)
     expected = 2 * folded - 2 * 2 / math.sqrt(math.pi)
     assert energy_distance(a, b) == pytest.approx(expected, rel=0.06)
-
-
-def test_precision_and_recall_see_what_is_wrong_and_what_is_missing():
-    generator = torch.Generator().manual_seed(0)
-    left = torch.randn(200, 2, generator=generator)
-    right = torch.randn(200, 2, generator=generator) + 100
-    both = torch.cat([left, right])
-    assert precision_recall(both, both) == (1.0, 1.0)
-    assert precision_recall(left, right) == (0.0, 0.0)
-    precision, recall = precision_recall(both, left)  # right is missing
-    assert precision == 1 and recall == pytest.approx(0.5)
-    precision, recall = precision_recall(left, both)  # right is wrong
-    assert precision == pytest.approx(0.5) and recall == 1
-
-
-def test_precision_by_hand():
-    real = torch.tensor([[0.0], [1.0], [3.0]])  # with k = 1 the balls have radius 1, 1 and 2
-    made = torch.tensor([[-0.9], [-1.1], [2.1], [4.9], [5.1]])
-    precision, _ = precision_recall(real, made, k=1)
-    assert precision == pytest.approx(3 / 5)  # all but -1.1 and 5.1
 
 
 @pytest.mark.parametrize("radius", [0.5, 2.0])

@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from flowdemo import settings
+from flowdemo.data import DATASETS
 from flowdemo.data.drawn import to_digit
 
 MAX_PIXELS, MAX_BYTES = 50_000_000, 64_000_000  # of one picture, decoded and encoded
@@ -91,13 +92,14 @@ def as_digit(picture: Image.Image, shape: tuple[int, int, int]) -> Tensor:
     return (to_digit(eight_bits(picture)) * 255).round().to(torch.uint8)
 
 
-# How drawings and uploads are made to look like those of a data set; `fit` where none is named.
-PREPARE = {"mnist": as_digit, "fashion-mnist": partial(fit, background="black")}
+# How drawings and uploads become like the pictures of a data set: a name of `DataSet.prepare`.
+PREPARE = {"digit": as_digit, "fit": fit, "fit on black": partial(fit, background="black")}
 
 
 def fit_for(data: str, shape: tuple[int, int, int]) -> Prepare:
     """What turns a drawn or uploaded picture into one of that data set, uint8 of that shape."""
-    return partial(PREPARE.get(data, fit), shape=tuple(shape))
+    how = DATASETS[data].prepare if data in DATASETS else "fit"
+    return partial(PREPARE[how], shape=tuple(shape))
 
 
 def prepare_for(data: str, shape: tuple[int, int, int]) -> Prepare:

@@ -1,4 +1,4 @@
-"""The in-repo classifier: class accuracy, and the features in which distances are measured."""
+"""Classifiers of image data sets: class accuracy, and features in which distances are measured."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from flowdemo.data import dataset
+from flowdemo.data import DataSet, dataset
 
 FOLDER = Path(__file__).parent.parent / "pretrained" / "evaluation"
 FEATURES = 64
@@ -31,12 +31,12 @@ class Classifier(nn.Module):
         self.head = nn.Linear(FEATURES, classes)
 
     def maps(self, pixels: Tensor) -> list[Tensor]:
-        """What each stage sees: (batch, its channels, h, w), the next (..., h/2, w/2) and so on."""
-        h, seen = 2 * pixels - 1, []
+        """The output of each stage: (batch, its channels, h, w), the next (..., h/2, w/2) and so on."""
+        h, outputs = 2 * pixels - 1, []
         for stage in self.stages:
-            h = stage(F.max_pool2d(h, 2) if seen else h)
-            seen.append(h)
-        return seen
+            h = stage(F.max_pool2d(h, 2) if outputs else h)
+            outputs.append(h)
+        return outputs
 
     def features(self, pixels: Tensor) -> Tensor:
         """The layer before the logits: (batch, 64)."""
@@ -79,7 +79,7 @@ def small(channels: int, classes: int) -> Classifier:
 def residual(channels: int, classes: int) -> Classifier:
     """For photographs: 1.6 M parameters, most of the work at half the resolution and below.
 
-    Batches are normalised while it learns; `settled` makes what they taught part of the weights.
+    It is trained with batch normalisation; `settled` then folds that into the convolutions.
     """
     stages: list[nn.Module] = [nn.Sequential(batch_normed(channels, 24), batch_normed(24, 64))]
     for width, out in ((64, 144), (144, 208)):
@@ -87,11 +87,16 @@ def residual(channels: int, classes: int) -> Classifier:
     return Classifier([*stages, Residual(out)], out, classes)
 
 
-CLASSIFIERS: dict[str, Callable[[int, int], Classifier]] = {"mnist": small, "cifar10": residual}
+NETWORKS: dict[str, Callable[[int, int], Classifier]] = {"small": small, "residual": residual}
+
+
+def untrained(data: DataSet, network: str) -> Classifier:
+    """A network of that name for the channels and classes of a data set, with fresh weights."""
+    return NETWORKS[network](data.shape[0], len(data.classes))
 
 
 def settled(net: Classifier) -> Classifier:
-    """The same function in evaluation mode, its batch normalisations within the convolutions."""
+    """The same function in evaluation mode, with batch normalisation folded into convolutions."""
     net = deepcopy(net).eval()
     for block in list(net.modules()):
         if isinstance(block, nn.Sequential) and isinstance(block[1], nn.BatchNorm2d):
@@ -114,23 +119,35 @@ class Judge:
         return features, self.net.head(features).argmax(1)
 
     def right(self, pixels: Tensor, labels: Tensor) -> Tensor | None:
-        """Which of these pixels (n, ...) it takes for their class, of those whose class it knows.
+        """Whether each of the pixels (n, ...) is classified as its label (n,) says: (known,).
 
-        None if it knows none of the labels (n,): empty ones, or classes that fine-tuning added.
+        Rows with other labels (the empty one, classes that fine-tuning added) are left out; None if
+        no row is left.
         """
         known = labels < len(self.net.head.bias)
         return self.look(pixels[known])[1] == labels[known] if known.any() else None
 
 
+def judge_or_error(data: str) -> Judge:
+    """The classifier of an image data set; ValueError names the command that fits it."""
+    found = judge(data)
+    if found is None:
+        raise ValueError(
+            f"there is no fitted classifier of {dataset(data).title}, by which its samples are "
+            f"measured: run python -m flowdemo.evaluation.fit {data}"
+        )
+    return found
+
+
 @lru_cache
 def judge(data: str) -> Judge | None:
-    """The judge of a data set, or None where there is none."""
+    """The fitted classifier of a data set with its statistics, or None where there is none."""
     folder = FOLDER / data
     if not folder.is_dir():
         return None
     weights = {k: v.float() for k, v in load_file(folder / "classifier.safetensors").items()}
     info = dataset(data)
-    net = settled(CLASSIFIERS[data](info.shape[0], len(info.classes)))
+    net = settled(untrained(info, info.classifier.network))
     net.load_state_dict(weights)
     statistics = load_file(folder / "statistics.safetensors")
     return Judge(net.eval(), statistics["mean"], statistics["covariance"])

@@ -53,22 +53,6 @@ def energy_distance(a: Tensor, b: Tensor) -> float:
     return (2 * between - in_a - in_b).item()
 
 
-def precision_recall(real: Tensor, made: Tensor, k: int = 3) -> tuple[float, float]:
-    """Shares of made samples near real ones, and of real ones near made ones (arXiv:1904.06991).
-
-    Features (n, d) and (m, d). A point is near a set if it lies within the distance of one of the
-    set's points to that point's k-th neighbour in the set.
-    """
-    real, made = real.double(), made.double()
-    return near(made, real, k), near(real, made, k)
-
-
-def near(points: Tensor, centres: Tensor, k: int) -> float:
-    """The share of points that lie in the k-neighbour ball of some centre."""
-    radius = torch.cdist(centres, centres).kthvalue(k + 1, dim=1).values  # the first is itself
-    return (torch.cdist(points, centres) <= radius).any(1).double().mean().item()
-
-
 def curvature(states: Tensor, times: Tensor) -> float:
     """Mean over paths and time of sqrt(|x'|^2 |x''|^2 - (x' . x'')^2) / |x'|^3, in 1/units of x.
 

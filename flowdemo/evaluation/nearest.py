@@ -1,4 +1,4 @@
-"""The nearest real images in the classifier's features, so that copying would be seen."""
+"""The nearest real images in the classifier's features: they would reveal copied samples."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,8 +17,8 @@ FILE = "nearest.safetensors"
 class Gallery:
     """Some training images: features (m, d), and codes (m, c) in their principal components.
 
-    The images themselves do not ship; `redrawn` shows what the components (pixels, c) keep of them.
-    `typical` is the median distance of one of them to the nearest other one.
+    The images themselves do not ship; `redrawn` restores them from their components (pixels, c).
+    `typical` is the median distance of an image to the nearest other one.
     """
 
     typical: float
@@ -39,13 +39,13 @@ class Gallery:
         return pixels.clamp(0, 1).reshape(-1, *self.shape)
 
 
-def gallery_of(pixels: Tensor, referee: Judge) -> dict[str, Tensor]:
+def gallery_of(pixels: Tensor, judge: Judge) -> dict[str, Tensor]:
     """What ships of the first ROWS training images (n, channels, height, width)."""
     flat = pixels.flatten(1)
     mean = flat.mean(0)
     _, vectors = torch.linalg.eigh(torch.cov(flat.T))  # in ascending order of variance
     components = vectors[:, -COMPONENTS:].flip(1)
-    features, _ = referee.look(pixels[:ROWS])
+    features, _ = judge.look(pixels[:ROWS])
     others = torch.cdist(features, features).kthvalue(2, dim=1).values  # the first is itself
     return {
         "typical": others.median(),

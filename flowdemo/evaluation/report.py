@@ -10,7 +10,7 @@ from torch import Tensor
 
 from flowdemo.config import Measured
 from flowdemo.data import pixels_of, points_of
-from flowdemo.evaluation.classifier import FOLDER, judge
+from flowdemo.evaluation.classifier import FOLDER, judge_or_error
 from flowdemo.evaluation.metrics import frechet_distance, moments, straightness, wasserstein_2
 from flowdemo.methods import AVERAGE
 from flowdemo.model import Model
@@ -53,7 +53,7 @@ def measured(model: Model, request: Request) -> dict[str, Any]:
         n = request.n or POINTS
         real, labels = points_of(data, n, SEED)
         return {"n": n, "wasserstein_2": wasserstein_2(draw(model, labels, request), real)}
-    referee, labels = judge(data), test_labels(data)[: request.n or IMAGES]
+    referee, labels = judge_or_error(data), test_labels(data)[: request.n or IMAGES]
     features, predicted = referee.look(draw(model, labels, request))
     distance = frechet_distance(*moments(features), referee.mean, referee.covariance)
     accuracy = (predicted == labels).double().mean().item()
