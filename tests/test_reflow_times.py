@@ -116,6 +116,11 @@ def test_only_rows_that_it_can_do_are_measured(taught, times, rows):
     assert [row.nfe for row in measured] == rows and {row.solver for row in measured} == {"euler"}
 
 
+def test_pairs_go_by_an_adaptive_solver_by_default():
+    pairs = recipe(pairs={"count": 1}).pairs
+    assert (pairs.solver, pairs.tolerance, pairs.steps) == ("dopri5", 1e-5, None)
+
+
 @pytest.mark.parametrize("times", ["t0", "t1", 2])
 def test_a_teacher_of_single_times_is_followed_by_its_own_steps_alone(taught, times):
     teacher = student(taught, times=times, name="first")

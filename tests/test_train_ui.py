@@ -8,19 +8,16 @@ import gradio as gr
 import pytest
 
 from flowdemo.checkpoints import load, read_config, save
-from flowdemo.compare import compare as run_rows
-from flowdemo.compare import resolve
-from flowdemo.config import FineTune
-from flowdemo.request import Request
+from flowdemo.compare import Spec, compare, resolve
 from flowdemo.training.bundled import read_recipe
 from flowdemo.training.finetune import Tuned
 from flowdemo.training.trainer import Progress
 from flowdemo.ui import compare, controls, text, train, train_tab
 from flowdemo.ui.controls import default_request, properties
 from flowdemo.ui.models import by_data
-from flowdemo.ui.train import TAB, Clock, Curve, View
-from flowdemo.ui.train_controls import add_drawing
-from flowdemo.ui.train_pictures import Basket
+from flowdemo.ui.train import run
+from flowdemo.ui.train_events import add_drawing, press
+from flowdemo.ui.train_live import Clock, Curve
 from flowdemo.ui.work import Stopped, Switch
 from tests.conftest import make_model
 from tests.drawings import VALUES, WISH, basket_of, pad, press, run
@@ -179,19 +176,6 @@ def test_a_run_that_was_cut_says_so_and_counts_the_time_that_it_has(tiny, monkey
     assert told(10, 20.0) == "Step 10 of 100, about 18 s left"  # 2 s for ten, without drawing
     assert told(30, 28.0) == "Step 30 of 100, about 28 s left"  # 0.4 s each, drawing and all
     assert told(31, 59.0) == "Step 31 of 100, about 1 s left"  # then it ends
-
-
-def test_a_checkpoint_of_a_commit_can_learn_and_gets_a_name(tiny):
-    assert train.fresh_name("ann/digits@1f2e3d") == "digits-mine"
-    told = make_model("mnist", "meanflow").config
-    start = FineTune(start="ann/digits@1f2e3d", revision="x", pictures=1, classes=("a",), steps=1,
-                     learning_rate=0.1, frozen="nothing")  # fmt: skip
-    assert told.model_copy(update={"finetune": start}).finetune.start == "ann/digits@1f2e3d"
-
-
-def test_without_pictures_nothing_begins(tiny):
-    with pytest.raises(gr.Error, match="add pictures first"):
-        list(press(Switch(), None, Basket(), "tiny", *VALUES))
 
 
 def test_a_curve_is_thinned_out_and_drawing_leaves_the_time_to_training(monkeypatch):
