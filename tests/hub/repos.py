@@ -11,23 +11,20 @@ LFS_ABOVE = 10_000_000
 Files = Mapping[str, bytes]
 
 
-def git_sha1(content: bytes) -> str:
-    """The name that git gives to this content."""
-    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-
-
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
 def is_lfs(path: str, size: int, sample: bytes) -> bool:
-    """Does the Hub keep this file outside git? An empty file never is: the client sees to that."""
+    """Whether the Hub keeps this file outside git. An empty file never is."""
     return size > 0 and (path.endswith(".safetensors") or size > LFS_ABOVE or b"\0" in sample[:512])
 
 
 def etag(path: str, content: bytes) -> str:
     """The SHA-256 of an LFS file, the git name of another."""
-    return sha256(content) if is_lfs(path, len(content), content) else git_sha1(content)
+    if is_lfs(path, len(content), content):
+        return sha256(content)
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
 def entry(path: str, content: bytes) -> dict[str, Any]:
@@ -40,7 +37,7 @@ def entry(path: str, content: bytes) -> dict[str, Any]:
 
 
 def card_tags(card: bytes) -> list[str]:
-    """The tags that a README's header gives: its list of tags and its library's name."""
+    """The tags of a README's header: its list of tags and its library's name."""
     header = re.match(r"---\n(.*?)\n---", card.decode(), re.DOTALL)
     text = header[1] + "\n" if header else ""
     block = re.search(r"^tags:\n((?:\s*- .*\n)+)", text, re.MULTILINE)
@@ -50,7 +47,7 @@ def card_tags(card: bytes) -> list[str]:
 
 @dataclass
 class Repo:
-    """A repository: every commit's files, newest last."""
+    """A repository: the files of every commit, newest last."""
 
     id: str
     type: str
@@ -67,18 +64,16 @@ class Repo:
 
     @property
     def path(self) -> str:
-        """Its page on the Hub, as a path."""
         return f"/{self.id}" if self.type == "model" else f"/{self.type}s/{self.id}"
 
     @property
     def runtime(self) -> dict[str, Any]:
-        """A Space's state."""
         hardware = {"current": self.hardware, "requested": self.hardware}
         return {"stage": "RUNNING", "hardware": hardware}
 
     def commit(self, files: Files) -> str:
         """A new head with exactly these files."""
-        tree = sorted((path, git_sha1(content)) for path, content in files.items())
+        tree = sorted((path, sha256(content)) for path, content in files.items())
         sha = hashlib.sha1(repr((self.type, self.id, *self.commits, tree)).encode()).hexdigest()
         self.commits[sha] = dict(files)
         return sha
@@ -99,19 +94,19 @@ class Repo:
 
 
 class Hub:
-    """All repositories, and who may change them."""
+    """All repositories; `tokens` are those of users, who write below their own names."""
 
     url = ""
 
-    def __init__(self, tokens: Mapping[str, str] | None = None):
-        self.tokens = dict(tokens or {})  # token -> user, who may write below the user's name
+    def __init__(self, tokens: Mapping[str, str]):
+        self.tokens = dict(tokens)
         self.repos: dict[tuple[str, str], Repo] = {}
         self.objects: dict[str, bytes] = {}  # the content of LFS files
         self.moved: dict[tuple[str, str], str] = {}  # (type, old name) -> new name
         self.lock = threading.RLock()
 
     def add(self, repo_id: str, files: Files, repo_type: str = "model", **about: Any) -> str:
-        """A commit with exactly these files; `about` is private, gated, tags, sdk, ..."""
+        """A commit with exactly these files; `about` is private, gated, tags, hardware."""
         with self.lock:
             repo = self.repos.setdefault((repo_type, repo_id), Repo(repo_id, repo_type))
             for name, value in about.items():
@@ -122,17 +117,17 @@ class Hub:
     def repo(self, repo_id: str, repo_type: str = "model") -> Repo:
         return self.repos[repo_type, repo_id]
 
-    def files(self, repo_id: str, revision: str = "main", repo_type: str = "model") -> Files:
-        repo = self.repo(repo_id, repo_type)
-        return dict(repo.commits[repo.resolve(revision)])
+    def files(self, repo_id: str, repo_type: str = "model") -> Files:
+        """Those of the newest commit."""
+        return dict(list(self.repo(repo_id, repo_type).commits.values())[-1])
 
     def commits(self, repo_id: str, repo_type: str = "model") -> list[str]:
-        """Every commit's hash, oldest first."""
+        """The hash of every commit, oldest first."""
         return list(self.repo(repo_id, repo_type).commits)
 
-    def rename(self, old: str, new: str, repo_type: str = "model") -> None:
+    def rename(self, old: str, new: str) -> None:
         """From now on the old name leads to the new one."""
         with self.lock:
-            repo = self.repos[repo_type, new] = self.repos.pop((repo_type, old))
+            repo = self.repos["model", new] = self.repos.pop(("model", old))
             repo.id = new
-            self.moved[repo_type, old] = new
+            self.moved["model", old] = new

@@ -6,7 +6,7 @@ import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -16,13 +16,11 @@ from tests.hub.routes import Request, Response, answer
 
 @dataclass
 class Fault:
-    """What goes wrong with an answer; see the methods of `Faults` that make one."""
+    """What goes wrong with an answer; the methods of `HubEndpoint` make them."""
 
     pattern: str = ""
-    method: str | None = None
     times: int | None = None
     status: int = 0
-    headers: Mapping[str, str] = field(default_factory=dict)
     edit: Callable[[bytes], bytes] = lambda body: body
     cut: int | None = None
     reset: bool = False
@@ -31,9 +29,9 @@ class Fault:
     rate: float = 0.0
 
     def matches(self, method: str, path: str) -> bool:
-        """A fault of the body does not touch (nor is used up by) a request for headers."""
+        """A fault of the body does not touch a request for headers, nor is it used up by one."""
         in_body = not self.status and (not self.stall or self.after)
-        if (method == "HEAD" and in_body) or self.method not in (None, method):
+        if method == "HEAD" and in_body:
             return False
         return self.times != 0 and re.search(self.pattern, path) is not None
 
@@ -50,64 +48,15 @@ class Fault:
                 yield body[start : start + step], step / self.rate if self.rate else 0
 
 
-class Faults:
-    """The first fault that matches a request's path (with its query) is what happens to it.
+class HubEndpoint(Hub):
+    """The Hub; a context manager that serves as long as it is open.
 
-    `when` limits a fault: `times` (how often) and `method`.
+    The first fault that matches the path of a request (with its query) is what happens to it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tokens: Mapping[str, str]):
+        super().__init__(tokens)
         self.faults: list[Fault] = []
-
-    def fault(self, pattern: str, **effect: Any) -> Fault:
-        self.faults.append(Fault(pattern, **effect))
-        return self.faults[-1]
-
-    def fail(self, pattern: str, status: int, **when: Any) -> Fault:
-        """Answer with an error status (and `headers`)."""
-        return self.fault(pattern, status=status, **when)
-
-    def cut(self, pattern: str, after: int, times: int | None = 1, **when: Any) -> Fault:
-        """Announce the whole body, close (`reset=True`: reset) the connection after some bytes."""
-        return self.fault(pattern, cut=after, times=times, **when)
-
-    def stall(self, pattern: str, seconds: float, after: int = 0, **when: Any) -> Fault:
-        """Pause after so many bytes of the body; before the headers if it is none."""
-        return self.fault(pattern, stall=seconds, after=after, **when)
-
-    def slow(self, pattern: str, bytes_per_second: float, **when: Any) -> Fault:
-        return self.fault(pattern, rate=bytes_per_second, **when)
-
-    def corrupt(self, pattern: str, at: int = -1, **when: Any) -> Fault:
-        """Send another byte at this place."""
-
-        def edit(body: bytes) -> bytes:
-            changed = bytearray(body)
-            changed[at] ^= 0xFF
-            return bytes(changed)
-
-        return self.fault(pattern, edit=edit, **when)
-
-    def truncate(self, pattern: str, by: int, **when: Any) -> Fault:
-        """Announce and send so many bytes fewer than the answer to HEAD says."""
-        return self.fault(pattern, edit=lambda body: body[:-by], **when)
-
-    def take_fault(self, method: str, path: str) -> Fault:
-        """What goes wrong with this request, used up by one."""
-        for fault in self.faults:
-            if fault.matches(method, path):
-                if fault.times is not None:
-                    fault.times -= 1
-                return fault
-        return Fault()
-
-
-class HubEndpoint(Hub, Faults):
-    """The Hub; a context manager that serves as long as it is open."""
-
-    def __init__(self, tokens: Mapping[str, str] | None = None):
-        Hub.__init__(self, tokens)
-        Faults.__init__(self)
         self.requests: list[tuple[str, str]] = []  # (method, path with query)
         self.ranges: list[tuple[str, str]] = []  # (path, Range header)
         self.closing = threading.Event()
@@ -129,6 +78,41 @@ class HubEndpoint(Hub, Faults):
         self.requests.clear()
         self.ranges.clear()
 
+    def fault(self, pattern: str, **effect: Any) -> None:
+        self.faults.append(Fault(pattern, **effect))
+
+    def fail(self, pattern: str, status: int) -> None:
+        """Answer with an error status."""
+        self.fault(pattern, status=status)
+
+    def cut(self, pattern: str, after: int, times: int = 1, reset: bool = False) -> None:
+        """Announce the whole body, close (or reset) the connection after some bytes."""
+        self.fault(pattern, cut=after, times=times, reset=reset)
+
+    def stall(self, pattern: str, seconds: float, after: int = 0) -> None:
+        """Pause after so many bytes of the body; before the headers if it is none."""
+        self.fault(pattern, stall=seconds, after=after)
+
+    def slow(self, pattern: str, bytes_per_second: float) -> None:
+        self.fault(pattern, rate=bytes_per_second)
+
+    def corrupt(self, pattern: str, times: int | None = None) -> None:
+        """Send another last byte."""
+        self.fault(pattern, edit=lambda body: body[:-1] + bytes([body[-1] ^ 0xFF]), times=times)
+
+    def truncate(self, pattern: str, by: int) -> None:
+        """Announce and send so many bytes fewer than the answer to HEAD says."""
+        self.fault(pattern, edit=lambda body: body[:-by])
+
+    def take_fault(self, method: str, path: str) -> Fault:
+        """What goes wrong with this request, used up by one."""
+        for fault in self.faults:
+            if fault.matches(method, path):
+                if fault.times is not None:
+                    fault.times -= 1
+                return fault
+        return Fault()
+
     def answer(self, request: Request) -> tuple[Response, Fault]:
         """What is sent back, and how sending it goes wrong."""
         with self.lock:
@@ -137,8 +121,7 @@ class HubEndpoint(Hub, Faults):
                 self.ranges.append((request.path, request.range))
             fault = self.take_fault(request.method, request.path)
             if fault.status:
-                message = b'{"error": "Something is wrong here"}'
-                return Response(fault.status, message, dict(fault.headers)), fault
+                return Response(fault.status, b'{"error": "Something is wrong here"}'), fault
             response = answer(request)
         if response.status == 200:
             response = replace(response, body=fault.edit(response.body)).part(request.range)
@@ -151,7 +134,7 @@ class Server(ThreadingHTTPServer):
     hub: HubEndpoint
 
     def handle_error(self, request, client_address) -> None:
-        """A client that hangs up is no news here."""
+        """A client that hangs up is expected here."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
@@ -162,7 +145,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def log_message(self, *args: object) -> None:
-        """Nothing goes to the tests' output."""
+        """Nothing goes to the output of the tests."""
 
     def answer(self) -> None:
         hub, size = self.server.hub, int(self.headers.get("Content-Length", 0))
@@ -178,7 +161,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.send_body(response.body, fault)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer
+    do_GET = do_HEAD = do_POST = do_PUT = answer
 
     def send_body(self, body: bytes, fault: Fault) -> None:
         for piece, pause in fault.pieces(body):
