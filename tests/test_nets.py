@@ -143,6 +143,18 @@ def test_a_network_sees_what_it_is_told_of_the_times_and_nothing_else(kind, form
     assert torch.equal(net(x, t, None, label), net(x, t, t, label))
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_each_time_that_is_told_has_an_embedder_of_its_own(form):
+    """Two of t, s and h determine the third, so outputs cannot tell which is embedded where."""
+    plain = fresh(end_time=True, time_inputs=form).conditioning
+    _, _, t, s, label, _ = inputs(dtype=torch.float32)
+    assert torch.equal(plain(t, s, label), plain(t, s + 0.1, label)) == (form != "h")
+    own = randomised(plain)
+    told = {"t": (own.time, t), "s": (own.end, s), "h": (own.interval, s - t)}
+    expected = own.label(label) + sum(told[n][0](told[n][1]) for n in form.split(","))
+    torch.testing.assert_close(own(t, s, label), expected)
+
+
 def test_it_knows_where_a_patch_is():
     net, (x, _, t, s, label, _) = randomised(fresh(end_time=True)).double(), inputs()
     rolled = net(x.roll(4, dims=-1), t, s, label).roll(-4, dims=-1)
