@@ -8,16 +8,17 @@ import gradio as gr
 import pytest
 
 from flowdemo.checkpoints import load, read_config, save
-from flowdemo.compare import Spec, compare, resolve
+from flowdemo.compare import compare as run_rows
+from flowdemo.compare import resolve
+from flowdemo.request import Request
 from flowdemo.training.bundled import read_recipe
 from flowdemo.training.finetune import Tuned
 from flowdemo.training.trainer import Progress
 from flowdemo.ui import compare, controls, text, train, train_tab
 from flowdemo.ui.controls import default_request, properties
 from flowdemo.ui.models import by_data
-from flowdemo.ui.train import run
-from flowdemo.ui.train_events import add_drawing, press
-from flowdemo.ui.train_live import Clock, Curve
+from flowdemo.ui.train import TAB, Clock, Curve, View
+from flowdemo.ui.train_controls import add_drawing
 from flowdemo.ui.work import Stopped, Switch
 from tests.conftest import make_model
 from tests.drawings import VALUES, WISH, basket_of, pad, press, run
