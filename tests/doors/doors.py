@@ -25,6 +25,7 @@ import flowdemo
 from flowdemo import checkpoints, cli
 from flowdemo.inversion import invert, round_trip_error
 from flowdemo.noise import noise
+from flowdemo.request import ANY, Request
 from flowdemo.ui.app import build_app
 from tests.doors.answers import (
     Answer,
@@ -119,7 +120,9 @@ def kept_samples(value: Any) -> list[Any]:
         return [value]
     if hasattr(value, "samples"):
         return kept_samples(value.samples)
-    parts = getattr(value, "panels", value)
+    if hasattr(value, "row"):
+        return kept_samples(value.row)
+    parts = getattr(value, "rows", value)
     return [one for part in parts for one in kept_samples(part)] if isinstance(parts, list) else []
 
 
@@ -147,16 +150,25 @@ def inversion(model: str, n: int, forward: bool = True, **how: Any) -> Answer:
     try:
         loaded = flowdemo.load(model)
         x_1 = given_data(loaded.config.sample_shape, n)
-        made = invert(loaded, x_1, **how)
+        label = how.pop("label", None)
+        limit = {key: how.pop(key) for key in ("watch", "max_evaluations") if key in how}
+        if "tolerance" in how and "solver" not in how:
+            how["solver"] = "dopri5"
+        request = Request(label=ANY if label is None else label, **({"guidance": 1.0} | how))
+        made = invert(loaded, x_1, request, **limit)
     except Exception as error:
         return failed(error)
-    kind = "facts" if made.settings["tolerance"] is None else "numbers"
-    answer = Answer({"settings": made.settings}, values_of(made.x_0), {"x_0": digest(made.x_0)})
+    asked = made.request
+    kind = "facts" if asked.tolerance is None else "numbers"
+    label = {ANY: None}.get(asked.label, asked.label)
+    label = list(label) if isinstance(label, tuple) else label
+    same = {key: getattr(asked, key) for key in ("solver", "steps", "tolerance", "guidance")}
+    settings = {"model": asked.model, "label": label} | same
+    answer = Answer({"settings": settings}, values_of(made.x_0), {"x_0": digest(made.x_0)})
     getattr(answer, kind)["nfe"] = made.nfe
     answer.digests["states"] = digest(made.trajectory.states)
     if forward:
-        same = {key: made.settings[key] for key in ("solver", "steps", "tolerance", "guidance")}
-        again = flowdemo.sample(loaded, n, made.settings["label"], x_0=made.x_0, **same)
+        again = flowdemo.sample(loaded, n, label, x_0=made.x_0, **same)
         error = round_trip_error(x_1, again.points if again.images is None else again.images)
         answer.numbers["error"] = round(error, 4)
     return answer
