@@ -24,9 +24,9 @@ from flowdemo.nets.transformer import plain_attention
 from flowdemo.recipe import Recipe
 from flowdemo.sampling import sample
 from flowdemo.training.bundled import read_recipe
-from flowdemo.training.crew import Crew
-from flowdemo.training.draws import draw
-from flowdemo.training.estimate import stand_in
+from flowdemo.training.crew import Processes
+from flowdemo.training.draws import draw_batch
+from flowdemo.training.estimate import random_pairs
 from flowdemo.training.perceptual import perceptual_of
 from flowdemo.training.precision import faster
 from flowdemo.training.run import finished, machine, prepare
@@ -37,7 +37,7 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 RECIPES = ("cifar10-flow-matching", "cifar10-reflow", "cifar10-meanflow")
 ON_GPU = DEVICE.type == "cuda"
 REPEATS, SIDES, SAMPLES = (20, (4096, 8192), 256) if ON_GPU else (3, (1024, 2048), 16)
-ALONE = Crew()
+ALONE = Processes()
 
 
 @dataclass(frozen=True)
@@ -86,14 +86,14 @@ def stepper(recipe: Recipe) -> tuple[Callable[[], None], Model]:
     """A function that makes one step, and the model whose weights it moves."""
     state, info = prepare(recipe, None, DEVICE), dataset_of(recipe)
     net = faster(state.net) if recipe.compile else state.net
-    empty, coupling = len(info.classes), stand_in(info)
+    empty, coupling = len(info.classes), random_pairs(info)
     taught = recipe.method == "meanflow" and recipe.teacher
     velocity = teacher_of(recipe).velocity if taught else None
     perceptual = perceptual_of(recipe, info, DEVICE)
     loss = METHODS[recipe.method].loss(recipe, state.times, velocity, perceptual, empty)
 
     def step() -> None:
-        batch = draw(recipe, coupling, empty, state.generator)
+        batch = draw_batch(recipe, coupling, empty, state.generator)
         batch = batch if recipe.net.guidance else batch.without_guidance()
         backward(recipe, state, net, loss.timed(batch, state.generator), loss, ALONE)
         update(state, recipe, ALONE)

@@ -10,13 +10,13 @@ import time
 
 import torch
 
-from flowdemo.training.live import Wish
+from flowdemo.training.live import LabTraining
 from flowdemo.ui.lab_train import Asked, View, train, train_chain
 from flowdemo.ui.lab_workspace import Workspace
 
 
 def main(steps: int) -> None:
-    asked = Asked(Wish("moons", steps=steps), Workspace())
+    asked = Asked(LabTraining("moons", steps=steps), Workspace())
     began = time.perf_counter()
     films = sum(isinstance(state, View) and state.film is not None for state in train(asked))
     seconds = time.perf_counter() - began

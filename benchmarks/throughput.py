@@ -26,7 +26,7 @@ from flowdemo.recipe import Recipe
 from flowdemo.times import uniform
 from flowdemo.training.bundled import read_recipe
 from flowdemo.training.desk import SAVE_SECONDS
-from flowdemo.training.draws import draw
+from flowdemo.training.draws import draw_batch
 from flowdemo.training.precision import autocast
 from flowdemo.training.resume import save_state
 from flowdemo.training.run import finished, prepare, run_recipe
@@ -97,7 +97,9 @@ def drawing(recipe: Recipe) -> dict[str, float]:
     """Seconds of drawing a batch, by coupling."""
     generator, data = torch.Generator().manual_seed(0), coupling_of(recipe)
     made = {name: choose(data) for name, choose in COUPLINGS.items()}
-    return {name: seconds(partial(draw, recipe, made[name], 10, generator), 20) for name in made}
+    return {
+        name: seconds(partial(draw_batch, recipe, made[name], 10, generator), 20) for name in made
+    }
 
 
 def main(rounds: int = 5, steps: int = 20, *changes: str) -> None:

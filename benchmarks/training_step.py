@@ -20,13 +20,13 @@ from flowdemo.paths import linear
 from flowdemo.recipe import Recipe
 from flowdemo.times import uniform
 from flowdemo.training.bundled import read_recipe
-from flowdemo.training.crew import Crew
-from flowdemo.training.draws import draw
+from flowdemo.training.crew import Processes
+from flowdemo.training.draws import draw_batch
 from flowdemo.training.run import finished, prepare
 from flowdemo.training.trainer import backward, update
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-SHARE, ALONE = 0.25, Crew()
+SHARE, ALONE = 0.25, Processes()
 
 
 def kinds(teacher: Model) -> dict[str, tuple[Loss, bool]]:
@@ -59,7 +59,7 @@ def stepper(recipe: Recipe, teacher: Model):
 
     def one(kind: str) -> float:
         loss, weighed = losses[kind]
-        batch = draw(recipe if weighed else plain, coupling, 10, state.generator)
+        batch = draw_batch(recipe if weighed else plain, coupling, 10, state.generator)
         if not weighed:
             batch = batch.without_guidance()
         batch = loss.timed(batch, state.generator)

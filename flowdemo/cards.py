@@ -21,7 +21,7 @@ METRICS = {
 
 
 def card(config: ModelConfig, repo: str | None = None) -> str:
-    """Markdown with the front matter that the Hub reads; `repo` is where it will lie there."""
+    """Markdown with the front matter that the Hub reads; `repo` is the name on the Hub."""
     title, data = METHODS[config.method].title, title_of(config.data)
     parts = [
         f"---\n{front_matter(config)}\n---\n",
@@ -29,10 +29,12 @@ def card(config: ModelConfig, repo: str | None = None) -> str:
         f"{title} on {data}, class-conditional, by FlowDemo. "
         f"CFG weights {config.guidance[0]:g} to {config.guidance[1]:g}; default: "
         f"`{config.defaults.solver}`, {config.defaults.steps} step(s).\n",
-        source(config),
-        usage(repo or config.name, config),
-        results(config.results, DATASETS[config.data].note if config.data in DATASETS else ""),
-        training(config),
+        origin_section(config),
+        usage_section(repo or config.name, config),
+        results_section(
+            config.results, DATASETS[config.data].note if config.data in DATASETS else ""
+        ),
+        training_section(config),
     ]
     return "\n".join(part for part in parts if part)
 
@@ -54,7 +56,7 @@ def front_matter(config: ModelConfig) -> str:
 
 
 def evaluations(config: ModelConfig) -> list[EvalResult]:
-    """The measured rows, as the Hub lists them beside a card."""
+    """The measured rows as the Hub lists them next to a card."""
     info = DATASETS.get(config.data)
     return [
         EvalResult(
@@ -71,8 +73,8 @@ def evaluations(config: ModelConfig) -> list[EvalResult]:
     ]
 
 
-def source(config: ModelConfig) -> str:
-    """Who trained the weights, if it was not FlowDemo."""
+def origin_section(config: ModelConfig) -> str:
+    """The origin of weights that were not trained by FlowDemo; empty for others."""
     if (origin := config.origin) is None:
         return ""
     return (
@@ -83,8 +85,8 @@ def source(config: ModelConfig) -> str:
     )
 
 
-def usage(name: str, config: ModelConfig) -> str:
-    """Lines that draw samples with the defaults."""
+def usage_section(name: str, config: ModelConfig) -> str:
+    """Python code that draws samples with the defaults."""
     return (
         "```python\nimport flowdemo\n\n"
         f'model = flowdemo.load("{name}")\n'
@@ -93,8 +95,8 @@ def usage(name: str, config: ModelConfig) -> str:
     )
 
 
-def results(measured: dict[str, Any], note: str = "") -> str:
-    """The table of `evaluate`, and a `note` on it; rows with fewer samples than usual say their n."""
+def results_section(measured: dict[str, Any], note: str = "") -> str:
+    """The table of `evaluate`, with a `note` on it."""
     if not measured:
         return "## Measured\n\nNothing yet: run `python -m flowdemo evaluate`.\n"
     rows = measured["rows"]
@@ -108,7 +110,7 @@ def results(measured: dict[str, Any], note: str = "") -> str:
     for row in rows:
         cells = (COLUMNS[key][1].format(row[key]) for key in columns)
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", *scale(measured), *filter(None, [note]), ""])
+    return "\n".join([*lines, "", *reference_lines(measured), *filter(None, [note]), ""])
 
 
 COLUMNS = {
@@ -123,41 +125,8 @@ COLUMNS = {
 }
 
 
-def overview(configs: list[ModelConfig]) -> str:
-    """One table of the main numbers of image checkpoints, as README.md shows it."""
-    lines = ["| checkpoint | CFG weight | NFE | class accuracy | FD |", "|---|---|---|---|---|"]
-    for config in configs:
-        for row in config.results.get("rows", []):
-            if row["nfe"] in (1, 4, 50) and "class_accuracy" in row:
-                keys = ("guidance", "nfe", "class_accuracy", "frechet_distance")
-                cells = (COLUMNS[key][1].format(row[key]) for key in keys)
-                lines.append(f"| {config.name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def overview_of_points(configs: list[ModelConfig]) -> str:
-    """One line a data set of the plane: W2 at w = 1 by method and NFE, and what real data reaches."""
-    columns = [("flow-matching", 1), ("flow-matching", 8), ("flow-matching", 50), ("reflow", 1)]
-    columns.append(("meanflow", 1))
-    titles = [f"{METHODS[method].title}, NFE {nfe}" for method, nfe in columns]
-    lines = [f"| data | {' | '.join(titles)} | two real draws |", "|---" * 7 + "|"]
-    for data in dict.fromkeys(config.data for config in configs):
-        results = {config.method: config.results for config in configs if config.data == data}
-        cells = [w2_of(results[method], nfe) for method, nfe in columns]
-        cells.append(results["flow-matching"]["floor_wasserstein_2"])
-        lines.append(f"| {data} | " + " | ".join(f"{cell:.3f}" for cell in cells) + " |")
-    return "\n".join(lines)
-
-
-def w2_of(results: dict[str, Any], nfe: int) -> float:
-    """W2 at w = 1."""
-    rows = results["rows"]
-    (row,) = [row for row in rows if (row["nfe"], row["guidance"]) == (nfe, 1)]
-    return row["wasserstein_2"]
-
-
-def scale(measured: dict[str, Any]) -> list[str]:
-    """What the numbers compare to."""
+def reference_lines(measured: dict[str, Any]) -> list[str]:
+    """Straightness, and the values that real data reaches."""
     lines = []
     if (straightness := measured.get("straightness")) is not None:
         lines.append(f"Straightness {straightness:.4f} at w = 1 (0 is straight).")
@@ -177,9 +146,11 @@ def scale(measured: dict[str, Any]) -> list[str]:
     return lines
 
 
-def training(config: ModelConfig) -> str:
-    """Cost and the exact recipe, or what it was fine-tuned on, with what was trained before it."""
-    how = recipe_of(config) if config.recipe else tuning_of(config) if config.finetune else None
+def training_section(config: ModelConfig) -> str:
+    """Cost, the checkpoints trained before it, and the recipe or the data of fine-tuning."""
+    how = (
+        recipe_json(config) if config.recipe else tuning_words(config) if config.finetune else None
+    )
     if how is None:
         return ""
     cost = config.training
@@ -188,17 +159,17 @@ def training(config: ModelConfig) -> str:
         if cost
         else "What it cost is not known.\n"
     )
-    return "\n".join(["## Training\n", spent, *before(cost), how])
+    return "\n".join(["## Training\n", spent, *chain_lines(cost), how])
 
 
-def recipe_of(config: ModelConfig) -> str:
+def recipe_json(config: ModelConfig) -> str:
     """The recipe as JSON."""
-    return f"```json\n{json.dumps(told(config.recipe), indent=1)}\n```\n"
+    return f"```json\n{json.dumps(recipe_fields(config.recipe), indent=1)}\n```\n"
 
 
-def tuning_of(config: ModelConfig) -> str:
-    """What it was fine-tuned from, and on what."""
-    own = config.finetune  # the names of the classes are strangers' words: they do not stand here
+def tuning_words(config: ModelConfig) -> str:
+    """The start and the data of fine-tuning."""
+    own = config.finetune  # class names are left out: anybody may have written them
     return (
         f"Fine-tuned from `{own.start}` ({own.revision}) on {own.pictures} picture(s) of "
         f"{len(own.classes)} class(es): {own.steps} steps at most, learning rate "
@@ -207,15 +178,15 @@ def tuning_of(config: ModelConfig) -> str:
     )
 
 
-def told(recipe: Recipe) -> dict[str, Any]:
-    """What a recipe says beside the defaults, and always what it is: it gives the same recipe."""
+def recipe_fields(recipe: Recipe) -> dict[str, Any]:
+    """The fields of a recipe that are not defaults, and always its name, method, data and net."""
     said = recipe.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     always = {"name": recipe.name, "method": recipe.method, "data": recipe.data}
     return always | said | {"net": {"kind": recipe.net.kind} | said["net"]}
 
 
-def before(cost: dict[str, Any]) -> list[str]:
-    """The checkpoints that had to be trained first, and what all cost together."""
+def chain_lines(cost: dict[str, Any]) -> list[str]:
+    """The checkpoints that had to be trained before, and the cost of all together."""
     chain = cost.get("chain", {})
     if not chain:
         return []

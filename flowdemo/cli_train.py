@@ -15,7 +15,7 @@ from flowdemo.model import Model
 from flowdemo.sampling import sample
 from flowdemo.training import finetune as tuning
 from flowdemo.training.bundled import read_recipe
-from flowdemo.training.crew import Crew, crew
+from flowdemo.training.crew import Processes, started_processes
 from flowdemo.training.estimate import estimate
 from flowdemo.training.run import PairsProgress, run_recipe
 from flowdemo.training.trackers import TRACKERS
@@ -49,17 +49,19 @@ def train(
         print(plan.model_dump_json(indent=1, exclude_none=True))
         print("\n".join(estimate(plan).lines()))
         return
-    target, team = out or checkpoints.TRAINED / plan.name, crew()
+    target, team = out or checkpoints.TRAINED / plan.name, started_processes()
     with TRACKERS[log if team.is_main else "none"](plan, target / "training") as track:
-        events = run_recipe(plan, target, resume, draw_samples, crew=team, track=track)
+        events = run_recipe(plan, target, resume, draw_samples, processes=team, track=track)
         shown(events, plan.name, plan.steps, plan.batch_size, team)
     if team.is_main:
         print(f"{plan.name} -> {target}")
 
 
-def shown(events: Iterator, name: str, steps: int, batch: int, team: Crew | None = None) -> Any:
+def shown(
+    events: Iterator, name: str, steps: int, batch: int, team: Processes | None = None
+) -> Any:
     """A progress bar: loss, raw error, samples a second, and the time left; returns the last event."""
-    team, progress = team or Crew(), None
+    team, progress = team or Processes(), None
     with tqdm(total=steps, unit="step", desc=name, disable=not team.is_main) as bar:
         for progress in events:
             if isinstance(progress, PairsProgress):
@@ -94,19 +96,19 @@ def finetune(
     model: str,
     data: Data,
     name: Annotated[str | None, typer.Option(help="Of the result.")] = None,
-    steps: Steps = tuning.Wish.steps,
-    learning_rate: float = tuning.Wish.learning_rate,
-    frozen: Frozen = tuning.Wish.frozen,
+    steps: Steps = tuning.FineTuning.steps,
+    learning_rate: float = tuning.FineTuning.learning_rate,
+    frozen: Frozen = tuning.FineTuning.frozen,
     augment: Annotated[float, typer.Option(help="How much pictures are varied.")] = 1.0,
     seed: int = 0,
     out: Out = None,
 ) -> None:
     """Teaches a checkpoint new pictures, of new classes or its own; Ctrl-C keeps what is learnt."""
-    wish = tuning.Wish(name or own_name(model), steps, learning_rate, frozen, augment, seed)
-    target = out or checkpoints.TRAINED / wish.name
-    checkpoints.check_new(wish.name, target)
+    plan = tuning.FineTuning(name or own_name(model), steps, learning_rate, frozen, augment, seed)
+    target = out or checkpoints.TRAINED / plan.name
+    checkpoints.check_new(plan.name, target)
     try:
-        tuned = learnt(wish, model, data)
+        tuned = learnt(plan, model, data)
     except KeyboardInterrupt:
         typer.echo("stopped: nothing is saved", err=True)
         raise typer.Exit(130) from None
@@ -119,7 +121,7 @@ def own_name(model: str) -> str:
     return f"{model.partition('@')[0].split('/')[-1].lower()[:58]}-tuned"
 
 
-def learnt(wish: tuning.Wish, model: str, data: str) -> tuning.Tuned:
+def learnt(plan: tuning.FineTuning, model: str, data: str) -> tuning.Tuned:
     """Has the model, from the Hub if need be, reads the pictures, and trains, all of it shown.
 
     Ctrl-C is a KeyboardInterrupt until the first step is made; then it ends with what is learnt.
@@ -129,10 +131,10 @@ def learnt(wish: tuning.Wish, model: str, data: str) -> tuning.Tuned:
     pictures = pictures_for(origin, data)
     labels = [pictures.classes[label] for label in pictures.labels.tolist()]
     stop = Stop()
-    events = tuning.finetune(wish, origin, pictures.images, labels, lambda: not stop.asked)
-    steps = tuning.completed(wish, origin.config).steps
+    events = tuning.finetune(plan, origin, pictures.images, labels, lambda: not stop.asked)
+    steps = tuning.completed(plan, origin.config).steps
     try:
-        return shown(stop.heeded(events), wish.name, steps, tuning.BATCH)
+        return shown(stop.heeded(events), plan.name, steps, tuning.BATCH)
     finally:
         signal.signal(signal.SIGINT, stop.before)
 

@@ -7,20 +7,20 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from flowdemo.training.finetune import Wish
+from flowdemo.training.finetune import FineTuning
 from flowdemo.ui import train
 from flowdemo.ui.train_controls import add_drawing
 from flowdemo.ui.train_pictures import Basket
 from flowdemo.ui.train_tab import run_in_turn
 from tests.pages import runner_of
 
-WISH = Wish("mine", steps=3)
+PLAN = FineTuning("mine", steps=3)
 VALUES = ("mine", 3, 5e-4, "nothing", 0, 1)
 
 
-def run(wish, model, basket, *wanted):
+def run(plan, model, basket, *wanted):
     """A training as the tab runs it: words and views."""
-    return train.run(train.Asked(wish, model, basket), *wanted)
+    return train.run(train.Asked(plan, model, basket), *wanted)
 
 
 def press(switch, number, *values):

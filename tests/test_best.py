@@ -10,8 +10,8 @@ from flowdemo.noise import generator
 from flowdemo.training import best as keeping
 from flowdemo.training import finetune as tuning
 from flowdemo.training.best import best_of
-from flowdemo.training.rehearsal import Lesson
-from tests.test_finetune import METHODS, model, tuned
+from flowdemo.training.rehearsal import TuningLoss
+from tests.test_finetune import TUNED, loss_for, model, tuned
 
 
 class Weight:
@@ -61,19 +61,19 @@ def test_something_is_kept_even_where_no_objective_is_finite_until_one_is():
     assert (best.step, best.objective) == (20, 7)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", TUNED)
 def test_two_looks_at_the_same_weights_find_the_same(method):
     """Rows, noise, times and variations are drawn once: even the last bit is that of before."""
     origin = model(method)
     config = tuning.tuned_config(
-        tuning.Wish("mine", 9), origin, torch.rand(6, 1, 28, 28), ["star"] * 6
+        tuning.FineTuning("mine", 9), origin, torch.rand(6, 1, 28, 28), ["star"] * 6
     )
-    state = tuning.prepared(tuning.Wish("mine", 9), origin, config, torch.full((6,), 10))
-    lesson = Lesson(
-        origin, tuning.loss_of(config), torch.rand(6, 1, 28, 28), torch.full((6,), 10),
+    state = tuning.tuning_state(tuning.FineTuning("mine", 9), origin, config, torch.full((6,), 10))
+    loss = TuningLoss(
+        origin, loss_for(config), torch.rand(6, 1, 28, 28), torch.full((6,), 10),
         torch.randn(20, 1, 28, 28), torch.arange(20) % 10, 11, 16,
     )  # fmt: skip
-    best = best_of(lesson, lesson.draw, 0)
+    best = best_of(loss, loss.draw, 0)
     found = []
     for step in (10, 20):
         state.step = step
@@ -81,12 +81,12 @@ def test_two_looks_at_the_same_weights_find_the_same(method):
         found.append(best.objective)
     assert found[0] == found[1] > 0 and best.step == 20
     g = generator(0)
-    assert torch.equal(lesson.timed(lesson.draw(g), g).t, best.batch.t)
+    assert torch.equal(loss.timed(loss.draw(g), g).t, best.batch.t)
 
 
 def test_a_run_that_gets_worse_ends_with_its_best(monkeypatch):
     """The objective at the fixed batch grows from the second look on; the weights are of the first."""
-    call, looks = Lesson.__call__, []
+    call, looks = TuningLoss.__call__, []
 
     def worse(self, net, batch):
         terms = call(self, net, batch)
@@ -97,13 +97,13 @@ def test_a_run_that_gets_worse_ends_with_its_best(monkeypatch):
 
     monkeypatch.setattr(keeping, "LOOK", 2)
     monkeypatch.setattr(tuning, "LOOK", 2)
-    monkeypatch.setattr(Lesson, "__call__", worse)
+    monkeypatch.setattr(TuningLoss, "__call__", worse)
     whole = tuned(model(), steps=6)
     assert looks == [0, 1, 2] and (whole.step, whole.model.revision) == (2, "step 2")
-    monkeypatch.setattr(Lesson, "__call__", call)
+    monkeypatch.setattr(TuningLoss, "__call__", call)
     stopped = iter([True, False])
     *_, two = tuning.finetune(
-        tuning.Wish("mine", steps=6), model(), torch.rand(6, 1, 28, 28, generator=generator(1)),
+        tuning.FineTuning("mine", steps=6), model(), torch.rand(6, 1, 28, 28, generator=generator(1)),
         ["star"] * 6, wanted=lambda: next(stopped),
     )  # fmt: skip
     weights = (made.model.net.state_dict() for made in (whole, two))

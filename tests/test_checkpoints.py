@@ -280,7 +280,7 @@ def test_drafts_of_killed_runs_are_swept_but_fresh_ones_stay(tmp_path):
 def test_the_recipe_on_a_card_is_the_whole_recipe():
     """Without its defaults, and it gives the recipe back."""
     for recipe in map(read_recipe, recipe_names()):
-        said = cards.told(recipe)
+        said = cards.recipe_fields(recipe)
         assert Recipe.model_validate(json.loads(json.dumps(said))) == recipe
         assert "clip" not in said and said["net"]["kind"] == recipe.net.kind
 

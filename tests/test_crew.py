@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from flowdemo.cli import main
 from flowdemo.recipe import Recipe
 from flowdemo.training import pairs
-from flowdemo.training.crew import Accelerated, Crew, crew
+from flowdemo.training.crew import Accelerated, Processes, started_processes
 from flowdemo.training.run import run_recipe, same_step
 from tests.conftest import make_model
 
@@ -198,16 +198,18 @@ def test_only_the_first_speaks_and_writes(runs):
 
 def test_processes_that_would_go_on_from_different_steps_are_refused():
     """As where the folder of the first machine is not seen by the second."""
-    run = SimpleNamespace(state=SimpleNamespace(step=40, device="cpu"), crew=Crew(), folder="there")
+    run = SimpleNamespace(
+        state=SimpleNamespace(step=40, device="cpu"), processes=Processes(), folder="there"
+    )
     same_step(run)
     left = torch.tensor([40.0, 40.0, 0.0])
     gather = lambda mine, n: torch.cat([mine, left[len(mine) : n]])  # noqa: E731
-    run.crew = SimpleNamespace(size=3, gather=gather)
+    run.processes = SimpleNamespace(size=3, gather=gather)
     with pytest.raises(ValueError, match=r"different steps \(0 and 40\): there must be one folder"):
         same_step(run)
 
 
-class Stub(Crew):
+class Stub(Processes):
     """One of several threads."""
 
     def __init__(self, rank, size, barrier=None):
@@ -253,7 +255,7 @@ def test_gathered_rows_stand_in_the_order_of_the_batch(n):
 
 def test_a_batch_that_leaves_a_process_without_a_row_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"7 rows cannot be shared by 8 process\(es\) in 1 part"):
-        list(run_recipe(recipe(), tmp_path / "x", crew=Stub(0, 8)))
+        list(run_recipe(recipe(), tmp_path / "x", processes=Stub(0, 8)))
     with pytest.raises(ValueError, match="cannot be shared"):
         Stub(0, 2).check(7, 4)
     Stub(0, 2).check(8, 4)
@@ -261,8 +263,8 @@ def test_a_batch_that_leaves_a_process_without_a_row_is_refused(tmp_path):
 
 def test_processes_need_accelerate_and_one_alone_does_not(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    assert crew().size == 1 and crew().is_main
+    assert started_processes().size == 1 and started_processes().is_main
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setattr("flowdemo.training.crew.find_spec", lambda name: None)
     with pytest.raises(ValueError, match="pip install accelerate"):
-        crew()
+        started_processes()

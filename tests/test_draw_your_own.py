@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from flowdemo import load, sample
 from flowdemo.data.drawn import to_digit
-from flowdemo.training.finetune import Tuned, Wish, finetune
+from flowdemo.training.finetune import FineTuning, Tuned, finetune
 
 PAGE, ALIKE = 280, 0.67  # side of a drawing; likeness to the symbol that no digit reaches
 
@@ -59,13 +59,13 @@ def likeness(images: torch.Tensor) -> torch.Tensor:
     return best
 
 
-def learnt(name, how, **wish):
+def learnt(name, how, **plan):
     """Likeness of digits by the model as it ships, samples of the new class, and the last event."""
     rng = random.Random(3)
     pictures = torch.stack([to_digit(drawing(rng)) for _ in range(10)])
     origin = load(name)
     digits = likeness(sample(origin, 50, "all", seed=3, **how).images)
-    events = finetune(Wish("mine", **wish), origin, pictures, ["target"] * 10)
+    events = finetune(FineTuning("mine", **plan), origin, pictures, ["target"] * 10)
     *_, tuned = (event for event in events if isinstance(event, Tuned))
     return digits, sample(tuned.model, 40, 10, 2.0, seed=5, **how), tuned
 

@@ -17,8 +17,16 @@ from flowdemo.nets import build_net
 from flowdemo.sampling import parse_label, sample
 from flowdemo.training import finetune as tuning
 from flowdemo.training.bundled import read_recipe
-from flowdemo.training.finetune import FROZEN, LABELS, Rehearsal, Snapshot, Tuned, Wish, finetune
-from flowdemo.training.rehearsal import Lesson, each
+from flowdemo.training.finetune import (
+    FROZEN,
+    LABELS,
+    FineTuning,
+    Rehearsal,
+    Snapshot,
+    Tuned,
+    finetune,
+)
+from flowdemo.training.rehearsal import TuningLoss, per_class
 from flowdemo.training.trainer import Progress
 from tests.conftest import make_model
 
@@ -33,8 +41,10 @@ def pictures(n=6):
     return torch.rand(n, 1, 28, 28, generator=torch.Generator().manual_seed(1))
 
 
-def tuned(origin, labels=("star",) * 6, **wish) -> Tuned:
-    *_, last = finetune(Wish("mine", **({"steps": 3} | wish)), origin, pictures(), list(labels))
+def tuned(origin, labels=("star",) * 6, **plan) -> Tuned:
+    *_, last = finetune(
+        FineTuning("mine", **({"steps": 3} | plan)), origin, pictures(), list(labels)
+    )
     return last
 
 
@@ -84,7 +94,7 @@ def test_pictures_may_be_bytes_or_lie_between_0_and_1():
     origin, byte = model(), (255 * pictures()).round().byte()
     x_old, labels_old = torch.randn(20, 1, 28, 28), torch.arange(20) % 10
     drawn = [
-        Lesson(origin, loss_for(origin.config), each, torch.full((6,), 10), x_old, labels_old,
+        TuningLoss(origin, loss_for(origin.config), each, torch.full((6,), 10), x_old, labels_old,
                11, 16).draw(torch.Generator().manual_seed(0)).x_1
         for each in (byte, byte.float() / 255)
     ]  # fmt: skip
@@ -95,10 +105,10 @@ def test_pictures_may_be_bytes_or_lie_between_0_and_1():
 def test_the_old_half_of_a_batch_asks_for_the_answers_of_the_start(method):
     """At the start the network is the old one: that half has no error, the new half has."""
     origin = model(method)
-    config = tuning.tuned_config(Wish("mine", 9), origin, pictures(), ["star"] * 6)
-    net = tuning.grown(origin, config)
+    config = tuning.tuned_config(FineTuning("mine", 9), origin, pictures(), ["star"] * 6)
+    net = tuning.with_new_classes(origin, config)
     x_old, labels_old = torch.randn(20, 1, 28, 28), torch.arange(20) % 10
-    lesson = Lesson(
+    loss = TuningLoss(
         origin,
         loss_for(config),
         pictures(),
@@ -109,13 +119,13 @@ def test_the_old_half_of_a_batch_asks_for_the_answers_of_the_start(method):
         16,
     )
     g = torch.Generator().manual_seed(0)
-    batch = lesson.timed(lesson.draw(g), g)
+    batch = loss.timed(loss.draw(g), g)
     assert (batch.label[:8] == 10).all() and (batch.label[8:] != 10).all()
-    terms = lesson(net, batch)
+    terms = loss(net, batch)
     assert terms.error[:8].min() > 1e-3 and terms.error[8:].abs().max() < 1e-10
-    worse = tuning.grown(replace(origin, net=make_noisy(origin)), config)
-    assert lesson(worse, batch).error[8:].min() > 1e-6
-    assert lesson.loss.timed(batch.rows(slice(0, 8)), g).spans == batch.spans
+    worse = tuning.with_new_classes(replace(origin, net=make_noisy(origin)), config)
+    assert loss(worse, batch).error[8:].min() > 1e-6
+    assert loss.loss.timed(batch.rows(slice(0, 8)), g).spans == batch.spans
 
 
 def make_noisy(origin):
@@ -128,7 +138,7 @@ def make_noisy(origin):
 
 def test_it_says_how_it_goes_and_ends_with_a_model_that_samples_every_class():
     origin = model("flow-matching")
-    *events, last = finetune(Wish("mine", steps=3), origin, pictures(), ["star"] * 6)
+    *events, last = finetune(FineTuning("mine", steps=3), origin, pictures(), ["star"] * 6)
     kinds = [type(event) for event in events]
     assert kinds[:10] == [Rehearsal] * 10 and kinds.count(Progress) == 3
     first = next(event for event in events if isinstance(event, Snapshot))
@@ -141,7 +151,7 @@ def test_it_says_how_it_goes_and_ends_with_a_model_that_samples_every_class():
 def test_it_ends_where_it_is_when_nobody_wants_more_or_the_time_is_over():
     asked = iter([True, True, False])
     *_, last = finetune(
-        Wish("mine", steps=50), model(), pictures(), ["star"] * 6, wanted=lambda: next(asked)
+        FineTuning("mine", steps=50), model(), pictures(), ["star"] * 6, wanted=lambda: next(asked)
     )
     assert last.model.revision == "step 3"
     assert tuned(model(), steps=50, seconds=0.0).model.revision == "step 1"
@@ -161,26 +171,28 @@ def test_a_wish_that_cannot_be_is_refused(changes, message):
 
 
 def test_without_steps_a_method_takes_its_usual_ones():
-    wanted = {name: tuning.completed(Wish("mine"), model(name).config).steps for name in TUNED}
+    wanted = {
+        name: tuning.completed(FineTuning("mine"), model(name).config).steps for name in TUNED
+    }
     assert wanted == tuning.STEPS == {"flow-matching": 200, "meanflow": 120}
     for method, usual in tuning.STEPS.items():
-        events = finetune(Wish("mine"), model(method), pictures(), ["star"] * 6)
+        events = finetune(FineTuning("mine"), model(method), pictures(), ["star"] * 6)
         progress = next(event for event in events if isinstance(event, Progress))
         assert progress.steps == usual
-        assert tuning.completed(Wish("mine", steps=7), model(method).config).steps == 7
+        assert tuning.completed(FineTuning("mine", steps=7), model(method).config).steps == 7
 
 
 def test_what_cannot_be_tuned_is_refused():
     labels = ["star"] * 6
     reflow = make_model("mnist", "reflow", guidance_input=True)
     with pytest.raises(ValueError, match="choose a flow-matching or MeanFlow checkpoint"):
-        next(finetune(Wish("mine"), reflow, pictures(), labels))
+        next(finetune(FineTuning("mine"), reflow, pictures(), labels))
     with pytest.raises(ValueError, match="no image network of ours"):
-        next(finetune(Wish("mine"), make_model("moons"), pictures(), labels))
+        next(finetune(FineTuning("mine"), make_model("moons"), pictures(), labels))
     with pytest.raises(ValueError, match=r"takes pictures of shape \(1, 28, 28\)"):
-        next(finetune(Wish("mine"), model(), torch.rand(6, 3, 28, 28), labels))
+        next(finetune(FineTuning("mine"), model(), torch.rand(6, 3, 28, 28), labels))
     with pytest.raises(ValueError, match="at least one picture"):
-        next(finetune(Wish("mine"), model(), pictures(), labels[:2]))
+        next(finetune(FineTuning("mine"), model(), pictures(), labels[:2]))
 
 
 def test_a_tuned_checkpoint_is_saved_with_what_it_was_made_of(tmp_path):
@@ -246,7 +258,7 @@ def test_a_class_is_found_by_its_name_whatever_that_is():
 
 def test_a_loss_that_is_not_finite_ends_it_with_what_was_learnt(monkeypatch):
     """From the third step on; three such steps end the run."""
-    call, count = Lesson.__call__, []
+    call, count = TuningLoss.__call__, []
 
     def broken(self, net, batch):
         terms = call(self, net, batch)
@@ -254,7 +266,7 @@ def test_a_loss_that_is_not_finite_ends_it_with_what_was_learnt(monkeypatch):
         return replace(terms, loss=terms.loss * (1 if len(count) < 3 else float("nan")))
 
     with monkeypatch.context() as patch:
-        patch.setattr(Lesson, "__call__", broken)
+        patch.setattr(TuningLoss, "__call__", broken)
         last = tuned(model(), steps=50)
     assert last.model.revision == "step 5" and "smaller learning rate" in last.note
     assert tuned(model()).note == ""
@@ -262,7 +274,7 @@ def test_a_loss_that_is_not_finite_ends_it_with_what_was_learnt(monkeypatch):
 
 
 def test_many_classes_are_rehearsed_by_fewer_samples_each():
-    assert each(40, 10) == 40 and each(40, 100) == 10 and each(40, 5000) == 1
+    assert per_class(40, 10) == 40 and per_class(40, 100) == 10 and per_class(40, 5000) == 1
 
 
 def test_what_else_cannot_be_tuned():

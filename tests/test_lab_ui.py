@@ -16,7 +16,7 @@ from flowdemo import checkpoints
 from flowdemo.data import OWN
 from flowdemo.lab import SIDE, TIMES, Source, floor, velocity_field
 from flowdemo.methods import METHODS
-from flowdemo.training.live import Wish
+from flowdemo.training.live import LabTraining
 from flowdemo.ui import lab, lab_look, lab_text, lab_train, text
 from flowdemo.ui.lab import View, link, measure, run, table
 from flowdemo.ui.lab_controls import (
@@ -39,22 +39,22 @@ from tests.pages import query_of, runner_of
 SHOWN = (EXACT, "two-gaussians-flow-matching", "two-gaussians-meanflow")
 VALUES = ("two-gaussians", list(SHOWN), 60, "any", 1.0, "euler", 4, 3)
 TABLE = "x,y\n" + "\n".join(f"{k % 7},{k % 5}" for k in range(40))
-QUICK = Wish("two-gaussians", steps=12)
+QUICK = LabTraining("two-gaussians", steps=12)
 CHAIN = ("flow-matching", "reflow", "reflow", "meanflow")
 
 
-def train(wish, workspace):
-    return lab_train.train(Asked(wish, workspace))
+def train(plan, workspace):
+    return lab_train.train(Asked(plan, workspace))
 
 
-def train_chain(wish, workspace):
-    return lab_train.train_chain(Asked(wish, workspace))
+def train_chain(plan, workspace):
+    return lab_train.train_chain(Asked(plan, workspace))
 
 
-def press_train(workspace, wish, switch=None):
-    """A press on Train with the controls as the wish has them."""
+def press_train(workspace, plan, switch=None):
+    """A press on Train with the controls as the plan has them."""
     runner = runner_of(lab_train.TRAIN_ONE)
-    return runner.press(switch or Switch(), workspace, *vars(wish).values())
+    return runner.press(switch or Switch(), workspace, *vars(plan).values())
 
 
 def at(data, title, **where):
@@ -258,8 +258,8 @@ def test_training_is_shown_from_its_first_steps_and_its_model_is_kept():
 
 def test_stop_keeps_what_there_is():
     workspace, switch = Workspace(), Switch()
-    wish = Wish("two-gaussians", steps=20_000)
-    states = press_train(workspace, wish, switch)
+    plan = LabTraining("two-gaussians", steps=20_000)
+    states = press_train(workspace, plan, switch)
     next(states)
     switch.stop()
     assert list(states)[-1][0] == text.STOPPED
@@ -291,16 +291,16 @@ def test_a_workspace_keeps_the_newest_models_under_names_of_their_own():
 def test_a_chain_that_cannot_begin_loses_nothing():
     workspace = Workspace()
     list(train(QUICK, workspace))
-    for wish in (Wish(OWN), Wish("two-gaussians", path="bent")):
+    for plan in (LabTraining(OWN), LabTraining("two-gaussians", path="bent")):
         with pytest.raises(ValueError):
-            list(train_chain(wish, workspace))
+            list(train_chain(plan, workspace))
     assert len(workspace.models) == 1
 
 
 def test_a_run_on_points_that_were_replaced_meanwhile_is_dropped():
     workspace = Workspace()
     workspace.take(torch.randn(50, 2))
-    running = train(Wish(OWN, steps=12), workspace)
+    running = train(LabTraining(OWN, steps=12), workspace)
     next(running)
     workspace.take(torch.randn(60, 2))
     assert "other points" in list(running)[-1] and workspace.models == {}
@@ -310,7 +310,7 @@ def test_a_chain_on_points_that_were_replaced_meanwhile_ends_in_words():
     workspace = Workspace()
     list(train(QUICK, workspace))
     workspace.take(torch.randn(50, 2))
-    running = train_chain(Wish(OWN, steps=12), workspace)
+    running = train_chain(LabTraining(OWN, steps=12), workspace)
     next(running)
     workspace.take(torch.randn(60, 2))
     with pytest.raises(ValueError, match="train flow matching first"):
@@ -329,13 +329,13 @@ def test_a_wish_for_what_there_is_not_is_one_line(change):
 
 def test_reflow_without_a_flow_is_refused():
     with pytest.raises(gr.Error, match="train flow matching first"):
-        list(press_train(Workspace(), Wish("two-gaussians", "reflow")))
+        list(press_train(Workspace(), LabTraining("two-gaussians", "reflow")))
 
 
 def test_a_public_page_trains_shortly_and_saves_nothing(monkeypatch, trained):
     monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
     with pytest.raises(gr.Error, match="at most 3000 steps"):
-        list(press_train(Workspace(), Wish("moons", steps=3100)))
+        list(press_train(Workspace(), LabTraining("moons", steps=3100)))
     workspace = Workspace()
     list(train(QUICK, workspace))
     with pytest.raises(gr.Error, match="public"):

@@ -10,7 +10,7 @@ from flowdemo.checkpoints import load
 from flowdemo.compare import compare, labels_by_name, resolve, shared
 from flowdemo.evaluation.classifier import judge
 from flowdemo.request import Request
-from flowdemo.training.finetune import grown
+from flowdemo.training.finetune import with_new_classes
 from flowdemo.ui import generate
 from flowdemo.ui.compare import films, run
 from flowdemo.ui.compare_controls import labels_offered, read
@@ -24,7 +24,7 @@ def extended(*names):
     origin = load(BASE)
     classes = (*origin.config.classes, *names)
     config = origin.config.model_copy(update={"name": "-".join(names), "classes": classes})
-    return replace(origin, config=config, net=grown(origin, config))
+    return replace(origin, config=config, net=with_new_classes(origin, config))
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def test_all_are_the_classes_that_every_row_has(more):
 
 
 def test_old_classes_are_drawn_alike_whatever_came_behind_them(more):
-    plain, grown_ = rows(more, (BASE, "star"), "all", 10)
-    assert torch.equal(plain.samples.images, grown_.samples.images)
+    plain, extended_ = rows(more, (BASE, "star"), "all", 10)
+    assert torch.equal(plain.samples.images, extended_.samples.images)
 
 
 def test_a_class_is_that_of_its_name_in_every_row(more):

@@ -1,4 +1,4 @@
-"""Live training: a wish becomes a recipe, snapshots stand still, and small runs learn."""
+"""Live training: a plan becomes a recipe, snapshots stand still, and small runs learn."""
 
 import itertools
 from dataclasses import replace
@@ -14,7 +14,7 @@ from flowdemo.lab import Source, distance, floor
 from flowdemo.noise import noise
 from flowdemo.sampling import sample
 from flowdemo.training import live, trainer
-from flowdemo.training.live import LOSSES, MAX_STEPS, Snapshot, Wish, live_recipe, train_live
+from flowdemo.training.live import LOSSES, MAX_STEPS, LabTraining, Snapshot, live_recipe, train_live
 from flowdemo.training.run import PairsProgress
 from flowdemo.training.trainer import Progress
 from tests.conftest import make_model
@@ -24,22 +24,22 @@ TWO = Source(DATA)
 NEVER = 1e9  # seconds between snapshots: only the last one
 
 
-def records(wish, teacher=None, every=NEVER, source=TWO):
+def records(plan, teacher=None, every=NEVER, source=TWO):
     """All that a run yields, with a quarter of the usual pairs."""
-    recipe = live_recipe(wish, "lab-test", teacher)
+    recipe = live_recipe(plan, "lab-test", teacher)
     if recipe.pairs:
         few = recipe.pairs.model_copy(update={"count": 2000})
         recipe = recipe.model_copy(update={"pairs": few})
     return list(train_live(recipe, source.coupling(), teacher, every))
 
 
-def model_of(wish, teacher=None, source=TWO):
-    return records(wish, teacher, source=source)[-1].model
+def model_of(plan, teacher=None, source=TWO):
+    return records(plan, teacher, source=source)[-1].model
 
 
 @pytest.fixture(scope="module")
 def flow():
-    return model_of(Wish(DATA, steps=300))
+    return model_of(LabTraining(DATA, steps=300))
 
 
 def weights(model):
@@ -57,45 +57,45 @@ def bend(model):
 
 
 @pytest.mark.parametrize(
-    ("wish", "message"),
+    ("plan", "message"),
     [
-        (Wish(DATA, steps=0), r"steps must lie in \[1, 20000\], not 0"),
-        (Wish(DATA, steps=MAX_STEPS + 1), "not 20001"),
-        (Wish(DATA, loss="huber"), "no loss 'huber'; there are: squared, adaptive"),
-        (Wish(DATA, "reflow"), "train flow matching first"),
-        (Wish(DATA, coupling="none"), "no coupling 'none'; there are: independent, ot"),
-        (Wish(DATA, path="bent"), "no path 'bent'; there are: linear, cosine"),
-        (Wish(DATA, times="late"), "no times 'late'; there are: uniform"),
-        (Wish("none"), "no data set 'none'"),
+        (LabTraining(DATA, steps=0), r"steps must lie in \[1, 20000\], not 0"),
+        (LabTraining(DATA, steps=MAX_STEPS + 1), "not 20001"),
+        (LabTraining(DATA, loss="huber"), "no loss 'huber'; there are: squared, adaptive"),
+        (LabTraining(DATA, "reflow"), "train flow matching first"),
+        (LabTraining(DATA, coupling="none"), "no coupling 'none'; there are: independent, ot"),
+        (LabTraining(DATA, path="bent"), "no path 'bent'; there are: linear, cosine"),
+        (LabTraining(DATA, times="late"), "no times 'late'; there are: uniform"),
+        (LabTraining("none"), "no data set 'none'"),
     ],
 )
-def test_a_wish_that_cannot_be_met_is_refused_in_words(wish, message):
+def test_a_wish_that_cannot_be_met_is_refused_in_words(plan, message):
     with pytest.raises(ValueError, match=message):
-        live_recipe(wish, "lab-test")
+        live_recipe(plan, "lab-test")
 
 
 def test_a_teacher_must_make_the_same_data():
-    wish, teacher = Wish("moons", "reflow", steps=1), make_model(DATA)
+    plan, teacher = LabTraining("moons", "reflow", steps=1), make_model(DATA)
     with pytest.raises(ValueError, match=f"makes {DATA}, not moons"):
-        next(train_live(live_recipe(wish, "lab-test", teacher), TWO.coupling(), teacher))
+        next(train_live(live_recipe(plan, "lab-test", teacher), TWO.coupling(), teacher))
 
 
 def test_a_wish_reaches_its_recipe():
-    wish = Wish("moons", "flow-matching", "cosine", "ot", "logit-normal", "adaptive", 77, 5)
-    recipe = live_recipe(wish, "lab-test")
+    plan = LabTraining("moons", "flow-matching", "cosine", "ot", "logit-normal", "adaptive", 77, 5)
+    recipe = live_recipe(plan, "lab-test")
     assert (recipe.name, recipe.data, recipe.method) == ("lab-test", "moons", "flow-matching")
     assert (recipe.path, recipe.coupling, recipe.times) == ("cosine", "ot", "logit-normal")
     assert (recipe.power, recipe.steps, recipe.seed) == (LOSSES["adaptive"], 77, 5)
-    mean = live_recipe(Wish("moons", "meanflow", coupling="ot", loss="adaptive"), "lab-test")
+    mean = live_recipe(LabTraining("moons", "meanflow", coupling="ot", loss="adaptive"), "lab-test")
     assert (mean.coupling, mean.power, mean.meanflow.power) == ("ot", 0, LOSSES["adaptive"])
-    assert live_recipe(Wish("moons", "meanflow"), "lab-test").meanflow.power == 0
+    assert live_recipe(LabTraining("moons", "meanflow"), "lab-test").meanflow.power == 0
 
 
 @pytest.mark.parametrize("method", ["reflow", "meanflow"])
 def test_the_teachers_path_and_sizes_win(method):
     teacher = make_model("moons")  # linear, 16 wide
-    wish = Wish("moons", method, path="cosine", coupling="ot")
-    recipe = live_recipe(wish, "lab-test", teacher)
+    plan = LabTraining("moons", method, path="cosine", coupling="ot")
+    recipe = live_recipe(plan, "lab-test", teacher)
     assert recipe.path == "linear" and (recipe.net.width, recipe.net.depth) == (16, 2)
     assert recipe.teacher == recipe.start_from == "moons-flow-matching"
     assert recipe.coupling == ("independent" if method == "reflow" else "ot")
@@ -103,7 +103,7 @@ def test_the_teachers_path_and_sizes_win(method):
 
 @pytest.mark.parametrize("every", [0.0, NEVER])
 def test_progress_comes_after_every_step_and_a_snapshot_after_the_last(every, trained):
-    run = records(Wish(DATA, steps=7), every=every)
+    run = records(LabTraining(DATA, steps=7), every=every)
     steps = [x.step for x in run if isinstance(x, Progress)]
     snapshots = [x.progress.step for x in run if isinstance(x, Snapshot)]
     assert steps == [1, 2, 3, 4, 5, 6, 7]
@@ -115,13 +115,13 @@ def test_progress_comes_after_every_step_and_a_snapshot_after_the_last(every, tr
 def test_snapshots_come_soon_and_then_every_so_many_seconds_of_training(monkeypatch):
     """By a clock on which each step takes a second."""
     monkeypatch.setattr(trainer, "time", SimpleNamespace(perf_counter=itertools.count().__next__))
-    run = records(Wish(DATA, steps=10), every=3.0)
+    run = records(LabTraining(DATA, steps=10), every=3.0)
     assert [x.progress.step for x in run if isinstance(x, Snapshot)] == [1, 5, 9, 10]
 
 
 def test_snapshots_are_the_averaged_weights_of_their_step_and_stand_still():
     seen = []
-    recipe = live_recipe(Wish(DATA, steps=12), "lab-test")
+    recipe = live_recipe(LabTraining(DATA, steps=12), "lab-test")
     for record in train_live(recipe, TWO.coupling(), every=0.0):
         if isinstance(record, Snapshot):
             average = torch.cat([p.flatten() for p in record.progress.state.ema.parameters()])
@@ -133,16 +133,16 @@ def test_snapshots_are_the_averaged_weights_of_their_step_and_stand_still():
 
 
 def test_equal_seeds_give_equal_weights_whatever_else_draws():
-    wish = Wish(DATA, steps=10)
+    plan = LabTraining(DATA, steps=10)
     torch.manual_seed(1)
-    one = weights(model_of(wish))
+    one = weights(model_of(plan))
     torch.manual_seed(2)
-    assert torch.equal(weights(model_of(wish)), one)
-    assert not torch.equal(weights(model_of(Wish(DATA, steps=10, seed=1))), one)
+    assert torch.equal(weights(model_of(plan)), one)
+    assert not torch.equal(weights(model_of(LabTraining(DATA, steps=10, seed=1))), one)
 
 
 def test_a_run_that_is_closed_early_leaves_its_last_snapshot_to_use():
-    recipe = live_recipe(Wish(DATA, steps=1000), "lab-test")
+    recipe = live_recipe(LabTraining(DATA, steps=1000), "lab-test")
     run = train_live(recipe, TWO.coupling(), every=0.0)
     latest = None
     for record in run:
@@ -157,7 +157,7 @@ def test_a_run_that_is_closed_early_leaves_its_last_snapshot_to_use():
 
 def test_flow_matching_learns_in_three_hundred_steps(flow):
     """An untrained net leaves the noise about where it is, far from both Gaussians."""
-    untrained = model_of(Wish(DATA, steps=1))
+    untrained = model_of(LabTraining(DATA, steps=1))
     assert w2(untrained) > 3
     least = floor(TWO, sample(flow, 400, "all", steps=20))
     assert w2(flow) < 0.2 * w2(untrained) and w2(flow) < 2 * least
@@ -166,11 +166,11 @@ def test_flow_matching_learns_in_three_hundred_steps(flow):
 def test_optimal_transport_makes_the_flow_of_a_class_straight(flow):
     """Of a Gaussian the optimal map is a shift; with independent pairs straightness is 0.05."""
     assert bend(flow) > 0.04
-    assert bend(model_of(Wish(DATA, coupling="ot", steps=300))) < 0.1 * bend(flow)
+    assert bend(model_of(LabTraining(DATA, coupling="ot", steps=300))) < 0.1 * bend(flow)
 
 
 def test_reflow_straightens_so_that_one_step_is_enough(flow):
-    run = records(Wish(DATA, "reflow", steps=150), flow)
+    run = records(LabTraining(DATA, "reflow", steps=150), flow)
     made = [(x.made, x.wanted) for x in run if isinstance(x, PairsProgress)]
     assert made == [(500, 2000), (1000, 2000), (1500, 2000), (2000, 2000)]
     assert isinstance(run[4], Progress)  # pairs come first
@@ -186,7 +186,7 @@ def test_reflow_straightens_so_that_one_step_is_enough(flow):
 def test_every_pair_is_another_and_ends_where_the_teacher_takes_it(flow, monkeypatch):
     kept = []
     monkeypatch.setattr(live, "reflow_pairs", lambda pairs: kept.append(pairs) or TWO.coupling())
-    records(Wish(DATA, "reflow", steps=1), flow)
+    records(LabTraining(DATA, "reflow", steps=1), flow)
     (pairs,) = kept
     assert len(pairs.x_0.unique(dim=0)) == len(pairs.x_1) == len(pairs.label) == 2000
     rows = (pairs.label == 1) & (pairs.guidance == 1)
@@ -195,8 +195,8 @@ def test_every_pair_is_another_and_ends_where_the_teacher_takes_it(flow, monkeyp
 
 
 def test_reflow_of_a_reflow_starts_where_that_one_stopped(flow):
-    first = model_of(Wish(DATA, "reflow", steps=20), flow)
-    second = model_of(Wish(DATA, "reflow", steps=1), first)
+    first = model_of(LabTraining(DATA, "reflow", steps=20), flow)
+    second = model_of(LabTraining(DATA, "reflow", steps=1), first)
     assert second.config.net.guidance
     a, b = (sample(m, 50, "all", 2.0, steps=1).points for m in (first, second))
     assert (a - b).norm(dim=1).max() < 0.1
@@ -207,14 +207,14 @@ def test_meanflow_learns_the_velocity_of_its_teacher_and_not_that_of_the_data():
     cost = {"images_seen": 0, "hours": 0, "machine": "none"}
     teacher = make_model(DATA)
     teacher = replace(teacher, config=teacher.config.model_copy(update={"training": cost}))
-    student = model_of(Wish(DATA, "meanflow", steps=100), teacher)
+    student = model_of(LabTraining(DATA, "meanflow", steps=100), teacher)
     x, t, labels = noise(0, 400, (2,)), torch.linspace(0, 1, 400), torch.arange(400) % 2
     learnt, taught, real = (m.velocity(x, t, labels) for m in (student, teacher, TWO.exact()))
     assert (learnt - taught).norm(dim=1).mean() < 0.2 * (taught - real).norm(dim=1).mean()
 
 
 def test_meanflow_from_a_teacher_samples_in_one_step(flow):
-    mean = model_of(Wish(DATA, "meanflow", loss="adaptive", steps=150), flow)
+    mean = model_of(LabTraining(DATA, "meanflow", loss="adaptive", steps=150), flow)
     assert mean.config.defaults.solver == "average"
     assert w2(mean, 1) < 0.5 * w2(flow, 1)
 
@@ -223,18 +223,18 @@ def test_meanflow_from_a_teacher_samples_in_one_step(flow):
 def test_own_points_have_one_class_and_no_guidance(method):
     g = torch.Generator().manual_seed(0)
     mine = Source(OWN, torch.randn(50, 2, generator=g))
-    start = model_of(Wish(OWN, steps=3), source=mine)
-    model = model_of(Wish(OWN, method, steps=3), start, mine)
+    start = model_of(LabTraining(OWN, steps=3), source=mine)
+    model = model_of(LabTraining(OWN, method, steps=3), start, mine)
     assert not model.config.net.guidance and model.config.guidance == (1, 1)
     assert torch.isfinite(sample(model, 5).points).all()
 
 
 def test_a_shipped_teacher_of_one_class_keeps_its_weight_input_and_a_jump_is_no_teacher():
-    wish = Wish("checkerboard", "reflow", steps=1)
+    plan = LabTraining("checkerboard", "reflow", steps=1)
     teacher = load("checkerboard-reflow")
     (*_, last) = train_live(
-        live_recipe(wish, "lab-x", teacher), Source("checkerboard").coupling(), teacher
+        live_recipe(plan, "lab-x", teacher), Source("checkerboard").coupling(), teacher
     )
     assert last.model.config.net.guidance and last.progress.step == 1
     with pytest.raises(ValueError, match="only jumps"):
-        live_recipe(wish, "lab-x", load("checkerboard-meanflow"))
+        live_recipe(plan, "lab-x", load("checkerboard-meanflow"))

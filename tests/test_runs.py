@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from flowdemo.cards import before
+from flowdemo.cards import chain_lines
 from flowdemo.checkpoints import load
 from flowdemo.data import dataset
 from flowdemo.files import save_tensors
@@ -21,7 +21,7 @@ from flowdemo.training.bundled import read_recipe
 from flowdemo.training.estimate import estimate
 from flowdemo.training.resume import load_state, save_state
 from flowdemo.training.run import PairsProgress, prepare, run_recipe
-from flowdemo.training.sources import chain, check_teacher
+from flowdemo.training.sources import check_teacher, costs_of
 from tests.conftest import make_model
 from tests.plans import recipe
 
@@ -69,14 +69,14 @@ def test_a_chain_of_checkpoints_counts_each_once():
         return replace(model, config=config)
 
     first = named("a", {"images_seen": 10, "hours": 1.0})
-    cost = {"images_seen": 5, "hours": 0.5, "chain": chain([first])}
+    cost = {"images_seen": 5, "hours": 0.5, "chain": costs_of([first])}
     second = named("b", cost)
-    both = chain([first, second])  # the teacher, and a start that came from the same teacher
+    both = costs_of([first, second])  # the teacher, and a start that came from the same teacher
     assert both == {
         "a": {"images_seen": 10, "hours": 1.0},
         "b": {"images_seen": 5, "hours": 0.5},
     }
-    (line,) = before({"images_seen": 1, "hours": 0.25, "chain": both})
+    (line,) = chain_lines({"images_seen": 1, "hours": 0.25, "chain": both})
     assert "All together 16 samples in 1.75 hours" in line
 
 

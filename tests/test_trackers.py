@@ -46,12 +46,12 @@ def test_tensorboard_gets_every_number_and_a_second_time_on_resume(trained, tmp_
 def test_trackio_is_told_the_same(monkeypatch, tmp_path):
     """By a stand-in with the package's surface: init, log(metrics, step=), finish."""
     said = []
-    stand_in = SimpleNamespace(
+    random_pairs = SimpleNamespace(
         init=lambda **given: said.append(given["name"]),
         log=lambda metrics, step: said.append((step, metrics)),
         finish=lambda: said.append("end"),
     )
-    monkeypatch.setitem(sys.modules, "trackio", stand_in)
+    monkeypatch.setitem(sys.modules, "trackio", random_pairs)
     monkeypatch.setattr(trackers, "needed", lambda package: None)
     with trackers.TRACKERS["trackio"](Recipe(**PLAN), tmp_path) as track:
         track(7, {"step": 7, "loss": 0.5, "error": None, "bins": [1.0, None]})

@@ -10,7 +10,7 @@ import pytest
 from gradio_client import Client, handle_file
 
 from flowdemo import checkpoints
-from flowdemo.training.finetune import Wish
+from flowdemo.training.finetune import FineTuning
 from flowdemo.ui import train_api
 from tests.drawings import drawn, png
 
@@ -75,7 +75,7 @@ def test_a_job_that_is_cancelled_ends_the_training(server, tiny, tmp_path):
 
 def test_the_endpoint_begins_with_what_a_wish_is_by_itself():
     begins = {k: p.default for k, p in inspect.signature(train_api.finetune).parameters.items()}
-    own = Wish("x")
+    own = FineTuning("x")
     for key in ("steps", "learning_rate", "frozen", "seed"):
         assert begins[key] == getattr(own, key)
 

@@ -21,7 +21,7 @@ from flowdemo.ui.train_controls import add_drawing, add_files, add_place, gather
 from flowdemo.ui.train_pictures import Basket, sheet
 from flowdemo.ui.work import Switch
 from tests.conftest import make_model
-from tests.drawings import WISH, basket_of, drawn, pad, png, run, zip_of
+from tests.drawings import PLAN, basket_of, drawn, pad, png, run, zip_of
 
 MARKUP = "<img src=x>"
 
@@ -183,7 +183,7 @@ def test_markup_in_names_is_text(tiny):
     basket = basket_of(1, MARKUP)
     said, contact, *_ = gathered(basket, "tiny", MARKUP)
     assert MARKUP not in said + contact and "&lt;img" in contact
-    *_, last = run(WISH, "tiny", basket)
+    *_, last = run(PLAN, "tiny", basket)
     assert MARKUP not in last.samples + last.numbers
 
 

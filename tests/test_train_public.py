@@ -12,14 +12,14 @@ from gradio.context import LocalContext
 
 from flowdemo import checkpoints, settings, visitors
 from flowdemo.checkpoints import load, read_config
-from flowdemo.training.finetune import Wish
+from flowdemo.training.finetune import FineTuning
 from flowdemo.ui import shelf, train, train_tab
 from flowdemo.ui.lab_workspace import Workspace
 from flowdemo.ui.models import by_data, label_of, operations_of
 from flowdemo.ui.train_controls import add_drawing, add_place
 from flowdemo.ui.train_pictures import Basket
 from flowdemo.ui.work import Switch
-from tests.drawings import VALUES, WISH, basket_of, drawn, pad, png, press, run
+from tests.drawings import PLAN, VALUES, basket_of, drawn, pad, png, press, run
 
 
 class Visitor:
@@ -43,8 +43,8 @@ def test_strangers_train_only_where_that_is_allowed(tiny, public, monkeypatch):
     monkeypatch.setenv("FLOWDEMO_ALLOW_TRAINING", "1")
     with pytest.raises(gr.Error, match="at most 600 steps here, not 601"):
         list(press(Switch(), None, basket, "tiny", "mine", 601, *VALUES[2:]))
-    assert train.allowed(Wish("a", steps=600)).seconds == 180
-    assert train.allowed(Wish("a", seconds=30)).seconds == 30
+    assert train.allowed(FineTuning("a", steps=600)).seconds == 180
+    assert train.allowed(FineTuning("a", seconds=30)).seconds == 30
 
 
 def test_strangers_train_only_networks_about_as_cheap_as_the_shipped_ones(
@@ -54,7 +54,7 @@ def test_strangers_train_only_networks_about_as_cheap_as_the_shipped_ones(
     assert operations_of(shipped) * 2.5 < train.COSTLIEST
     monkeypatch.setattr(train, "COSTLIEST", operations_of(load("tiny")) - 1)
     with pytest.raises(ValueError, match="tiny is too large to be trained on this public page"):
-        list(run(WISH, "tiny", basket_of(1)))
+        list(run(PLAN, "tiny", basket_of(1)))
     monkeypatch.setattr(train, "COSTLIEST", 10**12)
     monkeypatch.setattr("flowdemo.model.LARGE", 10)
     with pytest.raises(ValueError, match="too large"):
@@ -111,7 +111,7 @@ def test_a_strangers_result_is_that_strangers_alone(tiny, public):
     ann, bob = Visitor("ann"), Visitor("bob")
     before = set(checkpoints.folders())
     with ann:
-        *_, last = run(WISH, "tiny", basket_of())
+        *_, last = run(PLAN, "tiny", basket_of())
         assert last.name in by_data()["mnist"]["meanflow"] and label_of(last.name) == "mine (yours)"
         assert last.name.startswith("mine-") and last.name not in last.numbers + last.note
         assert shelf.sendable(Workspace()) == [last.name]
@@ -128,10 +128,10 @@ def test_a_strangers_result_is_that_strangers_alone(tiny, public):
 
 def test_a_strangers_results_have_names_of_their_own_and_keep_their_secret(tiny, public):
     with Visitor("ann"):
-        first, second = (list(run(WISH, "tiny", basket_of(1)))[-1].name for _ in range(2))
+        first, second = (list(run(PLAN, "tiny", basket_of(1)))[-1].name for _ in range(2))
         assert [label_of(name) for name in (first, second)] == ["mine (yours)", "mine-2 (yours)"]
         assert train.fresh_name("x-mine") == "x-mine" and train.fresh_name(second) == "mine-2-mine"
-        *_, last = run(replace(WISH, name="again"), first, basket_of(1, "ring"))
+        *_, last = run(replace(PLAN, name="again"), first, basket_of(1, "ring"))
     folder = checkpoints.folder_of(last.name)
     config = read_config(folder)
     assert config.finetune.start == "mine" and config.classes[-2:] == ("cross", "ring")
@@ -151,7 +151,7 @@ def test_what_strangers_made_goes_after_an_hour_and_makes_room(tiny, public, mon
     kept = sorted((tiny / ".visitors").iterdir())
     for work in (
         lambda: checkpoints.save_for_visitor(model, "a"),
-        lambda: next(run(WISH, "tiny", basket_of(1))),  # before anything is computed
+        lambda: next(run(PLAN, "tiny", basket_of(1))),  # before anything is computed
     ):
         with pytest.raises(ValueError, match=r"keeps 3 results of visitors, .* try again later"):
             work()

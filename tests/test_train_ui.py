@@ -21,7 +21,7 @@ from flowdemo.ui.train import TAB, Clock, Curve, View
 from flowdemo.ui.train_controls import add_drawing
 from flowdemo.ui.work import Stopped, Switch
 from tests.conftest import make_model
-from tests.drawings import VALUES, WISH, basket_of, pad, press, run
+from tests.drawings import PLAN, VALUES, basket_of, pad, press, run
 from tests.pages import runner_of, states_of
 
 
@@ -57,12 +57,12 @@ def test_what_went_wrong_is_said_with_the_result(tiny):
     model = replace(model, config=model.config.model_copy(update={"training": cost}))
     last = Progress(3, 3, 1.0, 1.0, 0.0, 0.0, None, None, None)
     tuned = Tuned(model, 3, None, None, "too fast")
-    words = train.finished(tuned, replace(WISH, name="mine"), ["7"], Curve(), last).note
+    words = train.finished(tuned, replace(PLAN, name="mine"), ["7"], Curve(), last).note
     assert words.startswith("Too fast. Done: mine")
 
 
 def test_a_run_ends_as_a_checkpoint_that_every_tab_takes(tiny):
-    *states, last = run(WISH, "tiny", basket_of())
+    *states, last = run(PLAN, "tiny", basket_of())
     assert any("Rehearsing" in state for state in states if isinstance(state, str))
     assert any(v.samples and "cross (learning)" in v.samples for v in views_of(states))
     assert [step for step, *_ in last.curve.points] == [1, 2, 3]
@@ -110,7 +110,7 @@ def test_a_press_updates_the_page_and_its_last_update_can_be_opened(tiny):
 
 def test_a_name_that_is_taken_gets_a_number_and_one_that_is_none_is_refused(tiny):
     basket = basket_of(1)
-    names = [list(run(replace(WISH, steps=1), "tiny", basket))[-1].name for _ in range(2)]
+    names = [list(run(replace(PLAN, steps=1), "tiny", basket))[-1].name for _ in range(2)]
     assert names == ["mine", "mine-2"]
     assert train.fresh_name("x-mine") == "x-mine" and train.fresh_name("a/B-mine-3") == "b-mine"
     with pytest.raises(gr.Error, match="is no name"):
@@ -119,11 +119,11 @@ def test_a_name_that_is_taken_gets_a_number_and_one_that_is_none_is_refused(tiny
 
 def test_stop_keeps_what_is_learnt_and_before_that_nothing(tiny):
     left = iter([True] * 14)  # ten classes, and a few steps
-    *_, last = run(replace(WISH, steps=500), "tiny", basket_of(), lambda: next(left, False))
+    *_, last = run(replace(PLAN, steps=500), "tiny", basket_of(), lambda: next(left, False))
     assert last.name == "mine" and 1 <= last.report["steps"] < 20
     left = iter([True] * 4)
     with pytest.raises(Stopped):
-        list(run(replace(WISH, name="none"), "tiny", basket_of(), lambda: next(left, False)))
+        list(run(replace(PLAN, name="none"), "tiny", basket_of(), lambda: next(left, False)))
     switch = Switch()
     switch.begin()
     switch.stop()  # while it waits for its turn
@@ -145,27 +145,27 @@ def test_of_presses_that_wait_only_the_newest_runs_and_of_what_was_gathered_at_i
     assert read_config(tiny / "mine").finetune.classes == ("cross", "ring")
     assert basket.asked is None  # the copy is not kept
     with pytest.raises(ValueError, match="added for another network"):
-        list(run(WISH, "tiny", basket))
+        list(run(PLAN, "tiny", basket))
 
 
 def test_what_is_learnt_is_kept_when_the_page_is_closed(tiny):
-    states = run(replace(WISH, steps=500), "tiny", basket_of())
+    states = run(replace(PLAN, steps=500), "tiny", basket_of())
     next(state for state in states if isinstance(state, View))
     states.close()
     assert read_config(tiny / "mine").classes[-1] == "cross"
-    states = run(replace(WISH, name="none"), "tiny", basket_of())
+    states = run(replace(PLAN, name="none"), "tiny", basket_of())
     next(states)
     states.close()
     assert not (tiny / "none").exists()
 
 
 def test_a_run_that_was_cut_says_so_and_counts_the_time_that_it_has(tiny, monkeypatch):
-    *states, last = run(replace(WISH, steps=500, seconds=0.01), "tiny", basket_of(1))
+    *states, last = run(replace(PLAN, steps=500, seconds=0.01), "tiny", basket_of(1))
     assert "The time was over after 1 of 500 steps" in last.note
     assert any("about 0 s left" in state for state in states if isinstance(state, str))
     for minutes in (0.0, -1.0, float("nan")):
         with pytest.raises(ValueError, match="minutes must be more than 0"):
-            train.allowed(replace(WISH, seconds=minutes))
+            train.allowed(replace(PLAN, seconds=minutes))
     now = [0.0]
     monkeypatch.setattr(train.time, "perf_counter", lambda: now[0])
     clock = Clock(60)

@@ -16,7 +16,7 @@ from flowdemo.nets.dropout import Dropout
 from flowdemo.noise import generator
 from flowdemo.recipe import Recipe
 from flowdemo.training import trainer
-from flowdemo.training.crew import Crew
+from flowdemo.training.crew import Processes
 from flowdemo.training.desk import numbers_of
 from flowdemo.training.run import prepare, run_recipe
 from flowdemo.training.trainer import Diverged, Progress, optimise
@@ -47,7 +47,7 @@ def test_parts_of_a_batch_have_the_gradient_of_the_whole(method, parts):
         state = prepare(plan, None, CPU)
         loss = METHODS[method].loss(plan, state.times, empty=2)
         batch = loss.timed(moons(10), generator(3))
-        rows = trainer.backward(plan, state, state.net, batch, loss, Crew())
+        rows = trainer.backward(plan, state, state.net, batch, loss, Processes())
         seen.append([*rows, *(p.grad for p in state.net.parameters())])
     largest = max(gradient.abs().max() for gradient in seen[0][2:])
     for whole, parted in zip(*seen, strict=True):
@@ -80,7 +80,7 @@ def test_every_part_of_a_batch_has_dropout_masks_of_its_own():
         return Terms(net(batch.x_0, batch.t).sum(1), torch.zeros(len(batch.x_0)))
 
     for seed in (1, 2, 1):
-        trainer.backward(plan, state, state.net, moons(10), loss, Crew(), seed)
+        trainer.backward(plan, state, state.net, moons(10), loss, Processes(), seed)
     assert len(set(masks)) == 20 and masks[:10] == masks[20:]
 
 
@@ -107,8 +107,8 @@ def test_a_gradient_is_cut_to_its_norm_and_told_as_it_was():
         state = prepare(plan, None, CPU)
         loss = METHODS["flow-matching"].loss(plan, state.times, empty=2)
         batch = loss.timed(moons(10), generator(0))
-        trainer.backward(plan, state, state.net, batch, loss, Crew())
-        told = trainer.update(state, plan, Crew())
+        trainer.backward(plan, state, state.net, batch, loss, Processes())
+        told = trainer.update(state, plan, Processes())
         kept = torch.cat([p.grad.flatten() for p in state.net.parameters()]).norm().item()
         norms.append((told, kept))
     (whole, same), (told, cut) = norms
@@ -210,17 +210,17 @@ def test_a_loss_that_no_smaller_scale_would_mend_ends_a_run_in_float16():
     state = prepare(plan, None, CPU)
     for _ in range(2):
         trainer.backward(plan, state, state.net, *scaled(plan, state))
-        trainer.update(state, plan, Crew(), sound=False)
+        trainer.update(state, plan, Processes(), sound=False)
     trainer.backward(plan, state, state.net, *scaled(plan, state))
     assert state.scaler.get_scale() > 1
     with pytest.raises(Diverged):
-        trainer.update(state, plan, Crew(), sound=False)
+        trainer.update(state, plan, Processes(), sound=False)
 
 
 def scaled(plan, state):
     """A batch with its loss, and who works on it."""
     loss = METHODS["flow-matching"].loss(plan, state.times, empty=2)
-    return loss.timed(moons(10), generator(0)), loss, Crew()
+    return loss.timed(moons(10), generator(0)), loss, Processes()
 
 
 def walk(factors, **changes):
@@ -263,7 +263,7 @@ def test_three_in_a_row_end_the_run_with_the_weights_before():
 
 def broken_after(monkeypatch, good):
     """Training whose loss is not a number after so many steps."""
-    original = trainer.draw
+    original = trainer.draw_batch
 
     def draw(recipe, coupling, empty, g):
         draw.count += 1
@@ -271,7 +271,7 @@ def broken_after(monkeypatch, good):
         return replace(batch, x_1=NAN * batch.x_1) if draw.count > good else batch
 
     draw.count = 0
-    monkeypatch.setattr(trainer, "draw", draw)
+    monkeypatch.setattr(trainer, "draw_batch", draw)
 
 
 def test_a_run_that_diverges_leaves_its_checkpoint_and_says_where(monkeypatch, tmp_path):

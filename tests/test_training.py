@@ -16,7 +16,7 @@ from flowdemo.sampling import sample
 from flowdemo.sizes import MLPConfig
 from flowdemo.training import trainer
 from flowdemo.training.bundled import read_recipe, recipe_names
-from flowdemo.training.crew import Crew
+from flowdemo.training.crew import Processes
 from flowdemo.training.draws import random_guidance
 from flowdemo.training.run import prepare, run_recipe
 from flowdemo.training.sources import take_over
@@ -84,7 +84,7 @@ def test_a_step_with_a_bad_gradient_changes_nothing():
     before = [p.clone() for p in state.net.parameters()]
     loss = sum(p.sum() for p in state.net.parameters()) * float("nan")
     loss.backward()
-    trainer.update(state, plan, Crew())
+    trainer.update(state, plan, Processes())
     assert state.step == 1
     assert all(torch.equal(a, b) for a, b in zip(before, state.net.parameters(), strict=True))
 

@@ -1,4 +1,4 @@
-"""The best weights of a run so far: those of the least objective at a batch that stays the same."""
+"""The best weights of a run: those with the smallest loss on a fixed batch."""
 
 import math
 from collections.abc import Callable
@@ -14,26 +14,26 @@ from flowdemo.noise import generator
 from flowdemo.training.precision import autocast
 from flowdemo.training.trainer import State
 
-LOOK = 10  # steps between two looks
+LOOK = 10  # steps between two measurements
 
 
 @dataclass
 class Best:
-    """The averaged weights that did best, and after which step.
+    """The best averaged weights so far, and their step.
 
-    A batch's loss says more about which rows, noise and times were drawn than about the weights. Where
-    all these stay, what differs between two looks is the weights alone.
+    The loss of a training step depends more on its random rows, noise and times than on the weights.
+    Here all of them are fixed, so that two losses differ by the weights alone.
     """
 
     loss: Loss
     batch: Batch
     step: int = 0
-    seen: int = 0  # the newest step that was looked at
+    seen: int = 0  # the newest step that was measured
     objective: float = math.inf
     weights: dict[str, Tensor] = field(default_factory=dict)
 
     def look(self, state: State) -> None:
-        """Keeps the average of this step if none was better."""
+        """Measures the averaged weights of this step, and keeps them if none were better."""
         if state.step == self.seen:
             return
         self.seen = state.step
@@ -46,6 +46,6 @@ class Best:
 
 
 def best_of(loss: Loss, draw: Callable[[Generator], Batch], seed: int) -> Best:
-    """Nothing yet; the batch is drawn from a generator of its own."""
+    """A `Best` without weights; its batch is drawn from a generator of its own."""
     rng = generator(seed)
     return Best(loss, loss.timed(draw(rng), rng))

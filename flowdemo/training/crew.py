@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 
-class Crew:
-    """A process alone: nothing to share. `rank` of `size`."""
+class Processes:
+    """One process that trains alone: `rank` 0 of `size` 1."""
 
     rank, size = 0, 1
 
@@ -22,8 +22,8 @@ class Crew:
         """Whether this process writes the files."""
         return self.rank == 0
 
-    def check(self, rows: int, parts: int) -> None:
-        """ValueError if a batch of so many rows leaves a part of a process without one."""
+    def check_batch(self, rows: int, parts: int) -> None:
+        """ValueError if a batch of so many rows leaves a part of some process empty."""
         if rows < self.size * parts:
             raise ValueError(
                 f"{rows} rows cannot be shared by {self.size} process(es) in {parts} part(s) each: "
@@ -34,18 +34,18 @@ class Crew:
         """Replaces tensors by their mean over the processes, in place."""
 
     def gather(self, rows: Tensor, n: int) -> Tensor:
-        """The joint batch's n values, in its order, of every process' share (its rows,)."""
+        """The n values of the joint batch, in its order, from the values of each process."""
         return rows
 
     def wait(self) -> None:
-        """Until every process has come here."""
+        """Blocks until every process has called it."""
 
 
-class Accelerated(Crew):
+class Accelerated(Processes):
     """Several processes, on CPUs, GPUs or machines, as `torchrun` or `accelerate launch` started them.
 
-    The gradients are averaged by hand after the backward pass: a wrapper that hooks into the forward
-    pass would miss what MeanFlow computes past it.
+    Gradients are averaged by hand after the backward pass: MeanFlow calls the network more than once,
+    and a wrapper that hooks into its forward pass would miss calls.
     """
 
     def __init__(self, accelerator: Any):
@@ -59,7 +59,7 @@ class Accelerated(Crew):
             tensor.copy_(part.view_as(tensor))
 
     def gather(self, rows: Tensor, n: int) -> Tensor:
-        """Shares may differ by a row: they are padded to one length, and cut again."""
+        """As above. Shares that differ by one row are padded to one length, and cut again."""
         most = -(-n // self.size)
         padded = torch.cat([rows, rows.new_zeros(most - len(rows))])
         joint = self.accelerator.gather(padded).reshape(self.size, most)
@@ -69,10 +69,10 @@ class Accelerated(Crew):
         self.accelerator.wait_for_everyone()
 
 
-def crew() -> Crew:
-    """The processes that were started together; ValueError if Accelerate is needed and missing."""
+def started_processes() -> Processes:
+    """The processes that a launcher started together; ValueError if Accelerate is missing for them."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        return Crew()
+        return Processes()
     if find_spec("accelerate") is None:
         raise ValueError("several processes train through Accelerate: pip install accelerate")
     from accelerate import Accelerator  # noqa: PLC0415 (heavy, and optional)

@@ -1,4 +1,4 @@
-"""What a run writes down: its state, its log, pictures, the error on held-out pairs."""
+"""What a run writes while it trains: state, log, pictures, and the error on held-out pairs."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -20,19 +20,19 @@ from flowdemo.training.resume import save_state
 from flowdemo.training.trainer import Progress, State
 
 SAVE_SECONDS = 60.0
-HELD_OUT, HELD_OUT_SEED = 512, 17  # pairs that are measured, and the seed of their times
+HELD_OUT, HELD_OUT_SEED = 512, 17  # pairs that are measured at most, and the seed of their times
 Track = Callable[[int, dict[str, Any]], None]  # (step, numbers)
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The pairs that are not trained on."""
+    """All pairs of a run; the last ones are not trained on but measured."""
 
     recipe: Recipe
     pairs: Batch
 
     def error(self, net: nn.Module) -> float | None:
-        """The mean raw error on some of them, always at the same times; None if there are none."""
+        """The mean raw error on held-out pairs, always at the same times; None without such pairs."""
         count = self.recipe.pairs.trained
         rows = slice(count, count + HELD_OUT)
         if not len(self.pairs.label[rows]):
@@ -47,8 +47,11 @@ class HeldOut:
 
 
 @dataclass
-class Desk:
-    """Files in `folder`: the state every minute, a line of JSON a step, a picture every so often."""
+class RunLog:
+    """Writes into `folder`: the state every minute, a JSON line every step, now and then a picture.
+
+    `track(step, numbers)` gets the numbers of each line.
+    """
 
     folder: Path
     draw_samples: Callable[[Model, Path], None] | None
@@ -57,14 +60,14 @@ class Desk:
     held_out: HeldOut | None = None
 
     @property
-    def log(self) -> Path:
+    def file(self) -> Path:
         return self.folder / "log.jsonl"
 
-    def kept(
+    def record(
         self, steps: Iterator[Progress], model: Callable[[], Model], state: State
     ) -> Iterator[Progress]:
-        """The steps as they come, written down; the state also where they end or fail."""
-        cut_log(self.log, state.step)
+        """Yields each step after it is written. The state is also saved when the steps end or fail."""
+        cut_log(self.file, state.step)
         saved = state.seconds
         try:
             for progress in steps:
@@ -79,22 +82,22 @@ class Desk:
         save_state(state, self.folder)
 
     def write(self, progress: Progress, model: Callable[[], Model]) -> None:
-        """One line of the log; a picture and the held-out error where they are due."""
+        """One line of the log; a picture and the held-out error when they are due."""
         numbers = numbers_of(progress)
         if progress.step % self.sample_every == 0 or progress.step == progress.steps:
-            shown = model()
-            if self.draw_samples and not shown.config.only_inverts:
-                self.draw_samples(shown, self.folder / f"samples-{progress.step:06d}.png")
+            current = model()
+            if self.draw_samples and not current.config.only_inverts:
+                self.draw_samples(current, self.folder / f"samples-{progress.step:06d}.png")
             if self.held_out and (error := self.held_out.error(progress.state.ema)) is not None:
                 numbers["held_out"] = error
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self.log.open("a") as file:
+        with self.file.open("a") as file:
             file.write(json.dumps(numbers) + "\n")
         self.track(progress.step, numbers)
 
 
 def numbers_of(progress: Progress) -> dict[str, Any]:
-    """The numbers of a step; JSON has no word for those that are not finite."""
+    """The numbers of a step; those that are not finite become None, as JSON has no word for them."""
     keys = ("step", "loss", "error", "velocity", "gradient", "seconds")
     numbers = {key: getattr(progress, key) for key in keys}
     numbers |= {"bins": progress.bins, "skipped": progress.state.skipped}
@@ -102,7 +105,7 @@ def numbers_of(progress: Progress) -> dict[str, Any]:
 
 
 def cut_log(path: Path, step: int) -> None:
-    """Drops the lines of steps that a resumed run will do again."""
+    """Drops the lines of steps that a resumed run will repeat."""
     if path.is_file():
         # A killed run may have left half a line.
         whole = [x for x in path.read_text().splitlines() if x.endswith("}")]

@@ -1,4 +1,4 @@
-"""What a training step draws: its batch, CFG weights and times."""
+"""Random draws of a training step: its batch, CFG weights and times."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from flowdemo.times import ENDS, TIMES, TimeSampler, after, discrete, logit_norm
 
 
 def time_sampler(recipe: Recipe) -> TimeSampler:
-    """The times of a recipe, a fresh sampler where it learns."""
+    """The time sampler of a recipe; a new one if it learns from errors."""
     if recipe.times in RESAMPLERS:
         return RESAMPLERS[recipe.times]()
     if isinstance(recipe.times, int):
@@ -25,8 +25,8 @@ def time_sampler(recipe: Recipe) -> TimeSampler:
     return after(recipe.eps, times) if recipe.eps else times
 
 
-def draw(recipe: Recipe, coupling: Coupling, empty: int, generator: Generator) -> Batch:
-    """A batch; independent ones get random weights and dropped labels, a teacher's pairs have both."""
+def draw_batch(recipe: Recipe, coupling: Coupling, empty: int, generator: Generator) -> Batch:
+    """A batch with random CFG weights and dropped labels; the pairs of a teacher have both already."""
     batch = coupling(recipe.batch_size, generator)
     if recipe.pairs is not None:
         return batch
@@ -37,7 +37,7 @@ def draw(recipe: Recipe, coupling: Coupling, empty: int, generator: Generator) -
 
 
 def random_guidance(recipe: Recipe, n: int, generator: Generator) -> Tensor:
-    """CFG weights (n,): uniform in the recipe's range, but a share of them is 1."""
+    """CFG weights (n,): uniform in the range of the recipe, but a share of them is 1."""
     low, high = recipe.guidance
     w = low + (high - low) * torch.rand(n, generator=generator)
     return torch.where(torch.rand(n, generator=generator) < recipe.share_unguided, 1.0, w)

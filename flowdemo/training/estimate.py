@@ -1,4 +1,4 @@
-"""What a recipe will take, before anything is trained: size, memory, and time from a few steps."""
+"""Parameters, memory and time of a recipe, estimated from a few steps."""
 
 import statistics
 import time
@@ -11,12 +11,12 @@ from flowdemo.couplings import Batch, Coupling
 from flowdemo.data import DataSet
 from flowdemo.model import Model
 from flowdemo.recipe import Recipe
-from flowdemo.training.crew import Crew
+from flowdemo.training.crew import Processes
 from flowdemo.training.pairs import SHARD, pairs_from
 from flowdemo.training.perceptual import perceptual_of
 from flowdemo.training.run import device_of, finished, prepare
 from flowdemo.training.sets import coupling_of, dataset_of
-from flowdemo.training.sources import check_teacher, source
+from flowdemo.training.sources import check_teacher, load_source
 from flowdemo.training.trainer import train
 
 STEPS, TRIED = 5, 16  # steps that are timed, after one that is not; pairs that are made
@@ -26,7 +26,7 @@ COPIES = 5  # of every weight in float32: network, average, gradient, and Adam's
 
 @dataclass(frozen=True)
 class Estimate:
-    """Parameters, bytes that training keeps, and seconds: of a step, of all steps, of the pairs."""
+    """Parameters, bytes, and the seconds of a step, of all steps, and of the pairs."""
 
     parameters: int
     bytes_of_weights: int
@@ -36,7 +36,7 @@ class Estimate:
     seconds_of_pairs: float
 
     def lines(self) -> list[str]:
-        """The same in words."""
+        """The estimate in words."""
         weights, rest = self.bytes_of_weights / 2**20, self.bytes_of_activations / 2**20
         steps, pairs = self.seconds_of_steps, self.seconds_of_pairs
         more = f", {minutes(pairs)} for the pairs, together" if pairs else ", together"
@@ -50,24 +50,24 @@ class Estimate:
 
 
 def minutes(seconds: float) -> str:
-    """A time in the unit that suits it."""
+    """A time in seconds or minutes."""
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 def estimate(recipe: Recipe) -> Estimate:
-    """Times a few steps of the recipe here and writes nothing; ValueError as `run_recipe`."""
-    device = device_of(Crew())
-    teacher, origin = (source(name, device) for name in (recipe.teacher, recipe.start_from))
+    """Times a few steps on this machine and writes nothing; raises as `run_recipe` does."""
+    device = device_of(Processes())
+    teacher, origin = (load_source(name, device) for name in (recipe.teacher, recipe.start_from))
     check_teacher(recipe, teacher)
     info = dataset_of(recipe)
     state = prepare(recipe, origin, device)
-    finished(recipe, state, [model for model in (teacher, origin) if model])  # as the run checks it
-    coupling = stand_in(info) if recipe.pairs else coupling_of(recipe)
+    finished(recipe, state, [model for model in (teacher, origin) if model])  # checks it
+    coupling = random_pairs(info) if recipe.pairs else coupling_of(recipe)
     perceptual = perceptual_of(recipe, info, device)
     short = recipe.model_copy(update={"steps": STEPS + 1})
-    kept = Kept()
+    saved = SavedBytes()
     steps = train(short, state, coupling, len(info.classes), teacher, perceptual)
-    with kept:
+    with saved:
         next(steps)
     seconds, before = [], state.seconds
     for progress in steps:
@@ -76,11 +76,11 @@ def estimate(recipe: Recipe) -> Estimate:
     step = statistics.median(seconds)
     size = sum(p.numel() for p in state.net.parameters())
     pairs = pairs_seconds(recipe, teacher) if recipe.pairs else 0.0
-    return Estimate(size, 4 * COPIES * size, kept.bytes, step, step * recipe.steps, pairs)
+    return Estimate(size, 4 * COPIES * size, saved.bytes, step, step * recipe.steps, pairs)
 
 
-def stand_in(info: DataSet) -> Coupling:
-    """Pairs of noise with noise: they take as long as real ones."""
+def random_pairs(info: DataSet) -> Coupling:
+    """Pairs of noise with noise, which cost as much time as real pairs."""
 
     def draw(n: int, generator: torch.Generator) -> Batch:
         x_0, x_1 = (torch.randn(n, *info.shape, generator=generator) for _ in range(2))
@@ -91,9 +91,9 @@ def stand_in(info: DataSet) -> Coupling:
 
 
 def pairs_seconds(recipe: Recipe, teacher: Model) -> float:
-    """What all pairs will take, from a few, or from a file of them where that is quick.
+    """The time for all pairs, from a few of them, or from a whole file if these are quick.
 
-    `processes` that make them share the threads of one, so the time is taken to be the same.
+    Several `processes` share the threads of one, so their time is taken to be the same.
     """
     for n in (TRIED, SHARD):
         began = time.perf_counter()
@@ -104,8 +104,8 @@ def pairs_seconds(recipe: Recipe, teacher: Model) -> float:
     return seconds * recipe.pairs.count / n
 
 
-class Kept:
-    """Counts the bytes that autograd keeps for the backward pass, each storage once."""
+class SavedBytes:
+    """Counts the bytes that autograd saves for the backward pass, each storage once."""
 
     def __init__(self) -> None:
         self.bytes, self.seen = 0, set()

@@ -1,4 +1,4 @@
-"""A network for more classes than it knew: its label table grows, its other weights stay."""
+"""New classes for a trained network: its label table gets new rows, all other weights stay."""
 
 import torch
 from torch import Tensor, nn
@@ -10,10 +10,10 @@ from flowdemo.nets import build_net
 LABELS = "conditioning.label.weight"
 
 
-def grown(origin: Model, config: ModelConfig) -> nn.Module:
-    """The origin's network with a row for each new class before that of the empty label.
+def with_new_classes(origin: Model, config: ModelConfig) -> nn.Module:
+    """The origin's network with a row for each new class, before the row of the empty label.
 
-    A new row starts as the empty one: the new class as any.
+    A new row starts as a copy of that of the empty label.
     """
     weights, known = dict(origin.net.state_dict()), origin.empty
     table = weights[LABELS]
@@ -24,8 +24,8 @@ def grown(origin: Model, config: ModelConfig) -> nn.Module:
     return net
 
 
-def keep_rows(net: nn.Module, trained: Tensor) -> None:
-    """Lets no gradient at the rows of the label table that have no new picture."""
+def train_rows_only(net: nn.Module, trained: Tensor) -> None:
+    """Sets the gradient of the label table to 0 in all rows but those of `trained` labels."""
     table = dict(net.named_parameters())[LABELS]
     kept = torch.zeros(len(table), 1)
     kept[trained.unique()] = 1

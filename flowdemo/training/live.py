@@ -1,4 +1,4 @@
-"""Training in the plane while somebody watches: a small network, a snapshot every half second."""
+"""Training of the 2-D Lab: a small network on the CPU, with a snapshot every half second."""
 
 import time
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from flowdemo.times import TIMES
 from flowdemo.training.pairs import SHARD, pairs_from
 from flowdemo.training.run import PairsProgress, finished, prepare
 from flowdemo.training.sources import check_teacher
-from flowdemo.training.trainer import Progress, State, train
+from flowdemo.training.trainer import Progress, Snapshot, State, train
 
 LOSSES = {"squared": 0.0, "adaptive": 0.75}  # name -> power of the adaptive weight
 WEIGHTS = (1.0, 4.0)
@@ -27,8 +27,8 @@ CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What somebody asks for, in the words of a recipe; `loss` is a name of LOSSES."""
+class LabTraining:
+    """What to train, in the words of a recipe; `loss` is a name of LOSSES."""
 
     data: str
     method: str = "flow-matching"
@@ -40,16 +40,8 @@ class Wish:
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """A run so far: the newest step's loss, and a model that can be sampled."""
-
-    progress: Progress
-    model: Model
-
-
-def check(wish: Wish) -> None:
-    """ValueError, in one line, if a wish names what there is not."""
+def check_lab_training(plan: LabTraining) -> None:
+    """ValueError, in one line, if a field is unknown or out of range."""
     within = {
         "method": METHODS,
         "path": PATHS,
@@ -58,54 +50,54 @@ def check(wish: Wish) -> None:
         "loss": LOSSES,
     }
     for key, known in within.items():
-        if (name := getattr(wish, key)) not in known:
+        if (name := getattr(plan, key)) not in known:
             raise ValueError(f"no {key} '{name}'; there are: {', '.join(known)}")
-    if not 1 <= wish.steps <= MAX_STEPS:
-        raise ValueError(f"steps must lie in [1, {MAX_STEPS}], not {wish.steps}")
-    if wish.seed < 0:
-        raise ValueError(f"seed must not be negative, not {wish.seed}")
+    if not 1 <= plan.steps <= MAX_STEPS:
+        raise ValueError(f"steps must lie in [1, {MAX_STEPS}], not {plan.steps}")
+    if plan.seed < 0:
+        raise ValueError(f"seed must not be negative, not {plan.seed}")
 
 
-def live_recipe(wish: Wish, name: str, teacher: Model | None = None) -> Recipe:
-    """The recipe of a wish. ValueError says what is wrong with it.
+def live_recipe(plan: LabTraining, name: str, teacher: Model | None = None) -> Recipe:
+    """The recipe; ValueError says what is wrong with the plan.
 
-    With a teacher the path is the teacher's, and its weights are the start.
+    With a teacher the path is the teacher's, and training starts from its weights.
     """
-    check(wish)
-    method = METHODS[wish.method]
+    check_lab_training(plan)
+    method = METHODS[plan.method]
     if method.needs_flow and teacher is None:
         raise ValueError(f"{method.name} learns from a flow: train flow matching first")
     if teacher and not METHODS[teacher.config.method].is_flow:
         raise ValueError(f"{teacher.name} only jumps: learn from a flow")
     sizes = teacher.config.net if teacher else MLPConfig(width=96, depth=3)
-    many = len(dataset(wish.data).classes) > 1
+    many = len(dataset(plan.data).classes) > 1
     guided = method.guidance_input and (many or sizes.guidance)
     return Recipe(
         name=name,
         method=method.name,
-        data=wish.data,
+        data=plan.data,
         net=sizes.model_copy(update={"end_time": not method.is_flow, "guidance": guided}),
-        path=teacher.config.path if teacher else wish.path,
-        times=wish.times,
+        path=teacher.config.path if teacher else plan.path,
+        times=plan.times,
         teacher=teacher.name if teacher else None,
         start_from=teacher.name if teacher else None,
         guidance=WEIGHTS if many else (1.0, 1.0),
-        steps=wish.steps,
+        steps=plan.steps,
         batch_size=256,
         learning_rate=2e-3,
         warmup=50,
         ema=0.99,
-        seed=wish.seed,
-        **method.lab.fields(wish.coupling, LOSSES[wish.loss]),
+        seed=plan.seed,
+        **method.lab.fields(plan.coupling, LOSSES[plan.loss]),
     )
 
 
 def train_live(
     recipe: Recipe, coupling: Coupling, teacher: Model | None = None, every: float = 0.5
 ) -> Iterator[PairsProgress | Progress | Snapshot]:
-    """Trains on the CPU without a file: progress after every step, now and then a snapshot.
+    """Trains on the CPU and writes no file; yields every step, and snapshots between them.
 
-    The first snapshot comes after a tenth of `every` seconds, the last one after the last step.
+    They are `every` seconds apart; the first comes after a tenth of that, the last after the last step.
     """
     check_teacher(recipe, teacher)
     state, sources = prepare(recipe, teacher, CPU), [teacher] if teacher else []
@@ -114,22 +106,25 @@ def train_live(
         for first in range(0, recipe.pairs.count, SHARD):
             batches.append(pairs_from(recipe, teacher, first, SHARD))
             yield PairsProgress(first + SHARD, recipe.pairs.count)
-        coupling, state.pair_seconds = reflow_pairs(joined(batches)), time.perf_counter() - began
+        coupling, state.pair_seconds = (
+            reflow_pairs(join_pairs(batches)),
+            time.perf_counter() - began,
+        )
     coupling, due = COUPLINGS[recipe.coupling](coupling), every / 10
     for progress in train(recipe, state, coupling, len(dataset(recipe.data).classes), teacher):
         yield progress
         if state.seconds > due or state.step == recipe.steps:
             due = state.seconds + every
-            yield Snapshot(progress, frozen(recipe, state, sources))
+            yield Snapshot(progress, frozen_copy(recipe, state, sources))
 
 
-def joined(batches: list[Batch]) -> Batch:
-    """One batch of several that hold pairs."""
+def join_pairs(batches: list[Batch]) -> Batch:
+    """Batches of pairs as one."""
     fields = ("x_0", "x_1", "label", "guidance")
     return Batch(*(torch.cat([getattr(batch, key) for batch in batches]) for key in fields))
 
 
-def frozen(recipe: Recipe, state: State, sources: list[Model]) -> Model:
-    """The averaged weights as they are now; the run goes on with others."""
+def frozen_copy(recipe: Recipe, state: State, sources: list[Model]) -> Model:
+    """A copy of the averaged weights, which further steps do not change."""
     model = finished(recipe, state, sources)
     return replace(model, net=deepcopy(model.net), revision=f"step {state.step}")

@@ -1,4 +1,4 @@
-"""Reflow pairs: noise, and the data that a teacher's ODE carries it to."""
+"""Reflow pairs: noise, and the data to which the ODE of a teacher carries it."""
 
 import os
 import time
@@ -20,29 +20,28 @@ from flowdemo.model import Model
 from flowdemo.noise import generator, noise
 from flowdemo.recipe import Recipe
 from flowdemo.solvers import SOLVERS, follow, grid
-from flowdemo.training.crew import Crew
+from flowdemo.training.crew import Processes
 from flowdemo.training.draws import random_guidance
 from flowdemo.training.precision import autocast
 
 PARTS = {"x_1", "label", "guidance"}  # of a file of pairs
-SHARD = 500  # pairs a file: what a killed run may have to make again
+SHARD = 500  # pairs a file; a killed run loses at most one file
 
 
 def make_pairs(
-    recipe: Recipe, teacher: Model, folder: Path, crew: Crew | None = None
+    recipe: Recipe, teacher: Model, folder: Path, processes: Processes | None = None
 ) -> Iterator[tuple[int, int]]:
-    """Writes the shards that `folder` lacks; yields (pairs there, pairs wanted) after each.
+    """Writes the missing files of pairs; yields (pairs there, pairs wanted) after each.
 
-    Several processes that train together share the work; a process alone may start
-    `pairs.processes` for it.
+    Processes that train together share the work; a single process may start `pairs.processes` for it.
     """
-    crew, count = crew or Crew(), recipe.pairs.count
+    processes, count = processes or Processes(), recipe.pairs.count
     files = shard_files(recipe, folder)
     missing = [first for first, file in files.items() if not file.is_file()]
-    mine = missing[crew.rank :: crew.size]
-    crew.wait()  # until all have looked, so that the shares are those of one list
+    mine = missing[processes.rank :: processes.size]
+    processes.wait()  # until all have looked: the shares must come from one list
     there, wanted = len(files) - len(missing), recipe.pairs.processes
-    several = wanted > 1 and crew.size == 1
+    several = wanted > 1 and processes.size == 1
     made = in_processes(recipe, teacher, folder, mine, wanted) if several else (
         write_shard(recipe, teacher, folder, first) for first in mine
     )  # fmt: skip
@@ -51,11 +50,11 @@ def make_pairs(
     for _ in made:
         there += 1
         yield min(SHARD * there, count), count
-    crew.wait()
+    processes.wait()
 
 
 def write_shard(recipe: Recipe, teacher: Model, folder: Path, first: int) -> int:
-    """Makes the pairs from number `first` on and writes their file, whole or not at all."""
+    """Makes the pairs from number `first` on and writes their file atomically."""
     began = time.perf_counter()
     made = pairs_from(recipe, teacher, first, min(SHARD, recipe.pairs.count - first))
     x_1 = made.x_1.to(stored_as(recipe, made.x_1))
@@ -69,7 +68,7 @@ def write_shard(recipe: Recipe, teacher: Model, folder: Path, first: int) -> int
 
 
 def stored_as(recipe: Recipe, x_1: Tensor) -> torch.dtype:
-    """Half of the disk for images by fixed steps, whose own error is larger; else every bit."""
+    """float16 for images by fixed steps, whose solver error is larger than rounding; else float32."""
     coarse = x_1.ndim == 4 and not SOLVERS[recipe.pairs.solver].adaptive
     return torch.float16 if coarse else torch.float32
 
@@ -77,7 +76,7 @@ def stored_as(recipe: Recipe, x_1: Tensor) -> torch.dtype:
 def in_processes(
     recipe: Recipe, teacher: Model, folder: Path, numbers: list[int], count: int
 ) -> Iterator[int]:
-    """The same, `count` at a time in processes of their own, which share the threads of this one."""
+    """Writes these files in `count` processes, which share the threads of this one."""
     threads = max(1, torch.get_num_threads() // count)
     with ProcessPoolExecutor(
         count, get_context("spawn"), begin_worker, (threads, os.getpid())
@@ -90,7 +89,7 @@ def in_processes(
 
 
 def begin_worker(threads: int, parent: int) -> None:
-    """A process of so many threads that ends with its parent, even if that is killed."""
+    """Sets the threads of a worker, which ends when its parent ends, even if that is killed."""
     torch.set_num_threads(threads)
 
     def watch() -> None:
@@ -102,7 +101,7 @@ def begin_worker(threads: int, parent: int) -> None:
 
 
 def pairs_from(recipe: Recipe, teacher: Model, first: int, n: int) -> Batch:
-    """n pairs from number `first` on; a pair depends on its number's shard alone."""
+    """n pairs from number `first` on; a pair depends only on the file that its number is in."""
     label, w = conditions(recipe, teacher.empty, first, n)
     x_0 = noise(recipe.pairs.seed, n, teacher.config.shape, first)
     return Batch(x_0, carry(recipe, teacher, x_0, label, w), label, w)
@@ -123,7 +122,7 @@ def carry(recipe: Recipe, teacher: Model, x_0: Tensor, label: Tensor, w: Tensor)
     pairs, device = recipe.pairs, teacher.device
     x_0, label, w = x_0.to(device), label.to(device), w.to(device)
     times = grid(pairs.steps or 1, teacher.config.eps)
-    # An adaptive solver in float32: bfloat16 is coarser than its tolerance.
+    # Adaptive solvers need float32: bfloat16 is coarser than their tolerance.
     with autocast(device, "float32" if SOLVERS[pairs.solver].adaptive else "auto"):
         path = follow(
             lambda x, t: teacher.velocity(x, t, label, w),
@@ -133,9 +132,9 @@ def carry(recipe: Recipe, teacher: Model, x_0: Tensor, label: Tensor, w: Tensor)
 
 
 def load_pairs(recipe: Recipe, teacher: Model, folder: Path) -> Batch:
-    """All pairs of the recipe; the noise is drawn again from its seed.
+    """All pairs of the recipe; their noise is drawn again from its seed.
 
-    ValueError names a file that another teacher made, or that is not what was written.
+    ValueError names a file of another teacher, or a damaged one.
     """
     shards = [checked_shard(recipe, teacher, *item) for item in shard_files(recipe, folder).items()]
     x_1, label, w = (torch.cat([s[key] for s in shards]) for key in ("x_1", "label", "guidance"))
@@ -143,7 +142,7 @@ def load_pairs(recipe: Recipe, teacher: Model, folder: Path) -> Batch:
 
 
 def checked_shard(recipe: Recipe, teacher: Model, first: int, file: Path) -> dict[str, Tensor]:
-    """The tensors of a shard."""
+    """The tensors of one file of pairs."""
     n = min(SHARD, recipe.pairs.count - first)
     wrong = ValueError(f"{file} does not hold {n} finite pairs; remove it, and it is made again")
     try:
@@ -160,12 +159,12 @@ def checked_shard(recipe: Recipe, teacher: Model, first: int, file: Path) -> dic
 
 
 def pair_seconds(recipe: Recipe, folder: Path) -> float:
-    """What making all pairs took, however many runs and processes it was."""
+    """The time that all pairs took, over all runs and processes."""
     return sum(float(facts_of(file)["seconds"]) for file in shard_files(recipe, folder).values())
 
 
 def facts_of(file: Path) -> dict[str, str]:
-    """What a shard says about itself."""
+    """The metadata of a file of pairs."""
     with safe_open(file, framework="pt") as opened:
         return opened.metadata() or {}
 

@@ -1,4 +1,4 @@
-"""Distances of images as a network sees them (LPIPS, arXiv:1801.03924), for the losses of reflow."""
+"""Perceptual distances of images (LPIPS, arXiv:1801.03924), for the losses of reflow."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -29,11 +29,11 @@ def distance(maps_a: list[Tensor], maps_b: list[Tensor]) -> Tensor:
 
 
 def classifier(data: str, device: torch.device) -> Perceptual:
-    """The distance in the stages of the data set's classifier here; pixels in [0, 1]."""
-    referee = judge(data)
-    if referee is None:
+    """The distance in the stages of the classifier of the data set; pixels in [0, 1]."""
+    fitted = judge(data)
+    if fitted is None:
         raise ValueError(f"there is no classifier of {data} to compare by; take 'loss' \"l2\"")
-    net = deepcopy(referee.net).to(device).requires_grad_(False)
+    net = deepcopy(fitted.net).to(device).requires_grad_(False)
     return lambda a, b: distance(net.maps(a), net.maps(b))
 
 
@@ -45,7 +45,7 @@ def lpips(data: str, device: torch.device) -> Perceptual:
 
     try:
         net = LPIPS(net="vgg", verbose=False).to(device).requires_grad_(False)
-    except Exception as error:  # it downloads weights, by a way that raises many kinds
+    except Exception as error:  # the download of its weights raises many kinds
         raise ValueError(
             f"the weights of lpips cannot be had ({type(error).__name__}: {error}); "
             "connect once, or take 'features' \"classifier\""
@@ -65,7 +65,7 @@ FEATURES: dict[str, Callable[[str, torch.device], Perceptual]] = {
 
 
 def perceptual_of(recipe: Recipe, info: DataSet, device: torch.device) -> Perceptual | None:
-    """The distance that a recipe asks for, between normalised images; None if it asks for none."""
+    """The distance of a recipe between normalised images; None if its loss has none."""
     if "lpips" not in recipe.loss:
         return None
     if not info.is_image:

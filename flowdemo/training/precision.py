@@ -1,4 +1,4 @@
-"""In which precision a network is trained, and whether it is compiled."""
+"""Precision of training, and compilation."""
 
 from contextlib import nullcontext
 
@@ -9,17 +9,17 @@ from torch import nn
 def faster(net: nn.Module) -> nn.Module:
     """The compiled network, on the same weights.
 
-    Derivatives are taken of the network itself (`derivatives.eager`): compilers have dropped the
-    tangents of what they could not trace without a word (pytorch#192985).
+    Derivatives are taken of the network that is not compiled (`derivatives.eager`): compilers dropped
+    tangents of parts that they could not trace, without an error (pytorch#192985).
     """
     return torch.compile(net)
 
 
 def autocast(device: torch.device, precision: str = "auto") -> torch.autocast | nullcontext:
-    """The precision of a recipe; "auto" is bfloat16 where the processor computes with it.
+    """The precision of a recipe; "auto" is bfloat16 where the processor has it, else float32.
 
-    It keeps no casts: up to torch 2.9 one that was made under `no_grad`, as for MeanFlow's derivative,
-    stays without a gradient in the pass that needs it.
+    Its cache is off: up to torch 2.9 a cast that was cached under `no_grad`, as for the derivative of
+    MeanFlow, has no gradient in the pass that needs it.
     """
     if precision == "float32" or (precision == "auto" and not has_bfloat16(device)):
         return nullcontext()
@@ -28,7 +28,7 @@ def autocast(device: torch.device, precision: str = "auto") -> torch.autocast | 
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is native there; emulated it would be slower than float32."""
+    """Whether bfloat16 is native on the device; emulation would be slower than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type != "cpu":

@@ -1,4 +1,4 @@
-"""What a fine-tuned network learns from: new pictures, and what its start knew of the old classes."""
+"""The loss of fine-tuning: new pictures, and rehearsal of the old classes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
@@ -14,19 +14,20 @@ from flowdemo.methods import AVERAGE, Loss
 from flowdemo.model import Model
 from flowdemo.sampling import sample
 
-REHEARSED, CHECKED, SEED = 40, 30, 31_000_000  # samples a class: rehearsed, judged; their noise
+REHEARSED, CHECKED = 40, 30  # samples a class: to rehearse, to measure accuracy
+SEED = 31_000_000  # of their noise
 MOST = 1000  # samples of all classes together
-FEW = 4  # Euler steps that are enough for either
-DROPPED = 0.1  # of the rehearsed rows lose their label
+FEW = 4  # Euler steps a sample
+DROPPED = 0.1  # share of the rehearsed rows that lose their label
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """Batches half of new pictures and half of old samples, and what each half is to teach.
+class TuningLoss:
+    """Draws batches, half new pictures and half samples of old classes, and is their loss.
 
-    The new rows are trained by the method's own loss. In the old ones the network is to answer as
-    `origin` does, at the same x_t, times and weight: no old data is needed, only samples of `origin`.
-    `pictures` (n, c, h, w) are uint8 or lie in [0, 1], `x_old` (m, ...) is normalised.
+    New rows have the loss of the method. Old rows distil `origin`: the network must give the output of
+    `origin` at the same x_t, times and weight. No old data is needed, only samples of `origin`.
+    `pictures` (n, c, h, w) are uint8 or in [0, 1]; `x_old` (m, ...) is normalised.
     """
 
     origin: Model
@@ -41,11 +42,11 @@ class Lesson:
 
     @property
     def new(self) -> int:
-        """Rows of a batch that are new."""
+        """The number of new rows in a batch."""
         return self.batch_size // 2
 
     def draw(self, generator: Generator) -> Batch:
-        """The new rows, each varied anew, and then the old ones."""
+        """New rows, each augmented anew, and then old rows."""
         rows = torch.randint(len(self.pictures), (self.new,), generator=generator)
         pixels = self.pictures[rows]
         pixels = pixels if pixels.is_floating_point() else pixels.float() / 255
@@ -60,14 +61,14 @@ class Lesson:
         return Batch(torch.randn(x_1.shape, generator=generator), x_1, label, w)
 
     def weights(self, label: Tensor, generator: Generator) -> Tensor:
-        """CFG weights: half of them 1, the others uniform in the range that the network knows."""
+        """CFG weights (batch,): half of them 1, the others uniform in the range of the network."""
         low, high = self.origin.config.guidance
         w = low + (high - low) * torch.rand(len(label), generator=generator)
         plain = torch.rand(len(label), generator=generator) < 0.5
         return torch.where(plain | (label == self.empty), 1.0, w)
 
     def timed(self, batch: Batch, generator: Generator) -> Batch:
-        """Each half with its times."""
+        """The batch with times, drawn for each half on its own."""
         parts = (slice(0, self.new), slice(self.new, None))
         new, old = (self.loss.timed(batch.rows(part), generator) for part in parts)
         pairs = ((f.name, getattr(new, f.name), getattr(old, f.name)) for f in fields(Batch))
@@ -76,11 +77,11 @@ class Lesson:
 
     def __call__(self, net: nn.Module, batch: Batch) -> Terms:
         new = self.loss(net, replace(batch.rows(slice(0, self.new)), spans=batch.spans))
-        old = self.remembered(net, batch.rows(slice(self.new, None)))
+        old = self.distillation(net, batch.rows(slice(self.new, None)))
         return Terms(torch.cat([new.loss, old.loss]), torch.cat([new.error, old.error]))
 
-    def remembered(self, net: nn.Module, batch: Batch) -> Terms:
-        """|net - origin|^2 at the same place, weighed like the other half."""
+    def distillation(self, net: nn.Module, batch: Batch) -> Terms:
+        """|net - origin|^2 at the same inputs, with the adaptive weight of the new rows."""
         x_t, _ = self.loss.path.sample(batch.x_0, batch.x_1, batch.t)
         known = len(self.origin.config.classes)
         label = torch.where(batch.label == self.empty, known, batch.label)
@@ -91,21 +92,21 @@ class Lesson:
         return Terms(adaptive(error, 0.5, 1e-3), error.detach())
 
 
-def rehearsed(origin: Model) -> Iterator[tuple[Tensor, Tensor]]:
-    """Samples of one class after the other, normalised, with their labels."""
-    n = each(REHEARSED, origin.empty)
+def rehearsal_samples(origin: Model) -> Iterator[tuple[Tensor, Tensor]]:
+    """Samples of each class in turn, normalised, with their labels."""
+    n = per_class(REHEARSED, origin.empty)
     for label in range(origin.empty):
-        made = drawn(origin, n, label, SEED + label)
+        made = samples_of(origin, n, label, SEED + label)
         yield origin.normalise(made), torch.full((n,), label)
 
 
-def each(usual: int, classes: int) -> int:
-    """Samples a class: fewer where there are many classes."""
+def per_class(usual: int, classes: int) -> int:
+    """Samples a class; fewer if there are many classes."""
     return max(1, min(usual, MOST // classes))
 
 
-def drawn(model: Model, n: int, label: int, seed: int) -> Tensor:
-    """Samples of a class (n, ...) by the network's own step, or by a few Euler steps."""
+def samples_of(model: Model, n: int, label: int, seed: int) -> Tensor:
+    """Samples of a class (n, ...) by one step of a network that jumps, or by a few Euler steps."""
     how = {"solver": AVERAGE, "steps": 1} if AVERAGE in model.solvers else {
         "solver": "euler", "steps": FEW
     }  # fmt: skip
@@ -113,15 +114,16 @@ def drawn(model: Model, n: int, label: int, seed: int) -> Tensor:
 
 
 def accuracy(model: Model, classes: int) -> float | None:
-    """Share of samples of the first `classes` classes that the classifier takes for their class.
+    """Share of samples of the first `classes` classes that the classifier recognises.
 
-    Of those that it knows; the same noise whenever it is asked. None without a classifier.
+    Classes that it does not know are left out. The noise is always the same. None without a
+    classifier.
     """
-    referee = judge(model.config.data)
-    if referee is None:
+    fitted = judge(model.config.data)
+    if fitted is None:
         return None
-    known, n = min(classes, len(referee.net.head.bias)), each(CHECKED, classes)
+    known, n = min(classes, len(fitted.net.head.bias)), per_class(CHECKED, classes)
     labels = torch.arange(known).repeat_interleave(n)
-    made = [drawn(model, n, label, SEED + 1000 + label) for label in range(known)]
-    right = referee.right(torch.cat(made), labels)
+    made = [samples_of(model, n, label, SEED + 1000 + label) for label in range(known)]
+    right = fitted.right(torch.cat(made), labels)
     return None if right is None else right.double().mean().item()

@@ -16,7 +16,7 @@ COUNTERS = ("step", "seconds", "skipped", "bad")
 
 
 def save_state(state: State, folder: Path) -> None:
-    """Writes network, average, optimizer, generators and counters; the old file stays until then."""
+    """Writes networks, optimizer, generators and counters; replaces the old file atomically."""
     tensors: dict[str, Tensor] = {"generator": state.generator.get_state()}
     for part, net in (("net", state.net), ("ema", state.ema)):
         tensors |= {f"{part}.{key}": value for key, value in net.state_dict().items()}
@@ -32,10 +32,7 @@ def save_state(state: State, folder: Path) -> None:
 
 
 def load_state(state: State, folder: Path) -> bool:
-    """Fills a fresh `state` from the folder; False if nothing was saved there.
-
-    ValueError names a file that is not what was written.
-    """
+    """Fills a new `state` from the folder; False if nothing is saved there, ValueError if damaged."""
     file = folder / FILE
     if not file.is_file():
         return False
@@ -51,7 +48,7 @@ def load_state(state: State, folder: Path) -> bool:
 
 
 def fill(state: State, path: Path) -> None:
-    """The state as the file has it."""
+    """Copies the contents of the file into the state."""
     with safe_open(path, framework="pt", device=str(state.device)) as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         counters = json.loads(file.metadata()["state"])

@@ -1,4 +1,4 @@
-"""A recipe from start to checkpoint: what the command line and the app both run."""
+"""A recipe from start to checkpoint."""
 
 import platform
 import re
@@ -16,14 +16,14 @@ from flowdemo.model import Model
 from flowdemo.nets import build_net
 from flowdemo.recipe import Recipe
 from flowdemo.sizes import check_net
-from flowdemo.training.crew import Accelerated, Crew
-from flowdemo.training.desk import Desk, HeldOut, Track
+from flowdemo.training.crew import Accelerated, Processes
+from flowdemo.training.desk import HeldOut, RunLog, Track
 from flowdemo.training.draws import time_sampler
 from flowdemo.training.pairs import load_pairs, make_pairs, pair_seconds
 from flowdemo.training.perceptual import perceptual_of
 from flowdemo.training.resume import load_state
 from flowdemo.training.sets import coupling_of, dataset_of
-from flowdemo.training.sources import chain, check_teacher, same_run, source, take_over
+from flowdemo.training.sources import check_teacher, costs_of, load_source, same_run, take_over
 from flowdemo.training.trainer import Diverged, Progress, State, start, train
 
 ADVICE = "Take a smaller 'learning_rate' or 'clip', or 'precision' \"float32\""
@@ -31,7 +31,7 @@ ADVICE = "Take a smaller 'learning_rate' or 'clip', or 'precision' \"float32\""
 
 @dataclass(frozen=True)
 class PairsProgress:
-    """Reflow pairs made so far, of how many."""
+    """How many reflow pairs are made, and how many are wanted."""
 
     made: int
     wanted: int
@@ -39,11 +39,11 @@ class PairsProgress:
 
 @dataclass(frozen=True)
 class Run:
-    """A recipe with what it trains: `teacher`, all `sources` it builds on, the distance of its loss."""
+    """A recipe with its state, teacher, perceptual distance, and the `sources` that it builds on."""
 
     recipe: Recipe
     folder: Path
-    crew: Crew
+    processes: Processes
     state: State
     teacher: Model | None
     sources: list[Model]
@@ -51,34 +51,34 @@ class Run:
 
     @property
     def work(self) -> Path:
-        """Where everything lies but the checkpoint."""
+        """The folder of all files but the checkpoint."""
         return self.folder / "training"
 
     def model(self) -> Model:
-        """The averaged weights as they are now."""
+        """A model of the averaged weights, which further steps change."""
         return finished(self.recipe, self.state, self.sources)
 
     def save(self) -> None:
         """The checkpoint, written by the first process."""
-        if self.crew.is_main:
+        if self.processes.is_main:
             save(self.model(), self.folder)
-        self.crew.wait()
+        self.processes.wait()
 
-    def left(self) -> str:
-        """Saves what a run that diverged has learnt; what that is, in words."""
-        if self.state.step == self.state.skipped:  # an untrained network would hide one that ships
+    def save_diverged(self) -> str:
+        """Saves the weights of a run that diverged, if it learnt anything; says so in words."""
+        if self.state.step == self.state.skipped:  # an untrained network would hide a shipped one
             return "nothing was learnt before, and no checkpoint written"
         self.save()
         return f"{self.folder} holds the weights before that"
 
     def coupling(self) -> tuple[Coupling, HeldOut | None]:
-        """What is drawn from, once all pairs are there."""
-        recipe, choose = self.recipe, COUPLINGS[self.recipe.coupling]
+        """The coupling to train on, and the held-out pairs; all pairs must be made before."""
+        recipe, couple = self.recipe, COUPLINGS[self.recipe.coupling]
         if not recipe.pairs:
-            return choose(coupling_of(recipe)), None
+            return couple(coupling_of(recipe)), None
         pairs = load_pairs(recipe, self.teacher, self.work)
         self.state.pair_seconds = pair_seconds(recipe, self.work)
-        return choose(reflow_pairs(pairs, recipe.pairs.trained)), HeldOut(recipe, pairs)
+        return couple(reflow_pairs(pairs, recipe.pairs.trained)), HeldOut(recipe, pairs)
 
 
 def run_recipe(
@@ -87,62 +87,62 @@ def run_recipe(
     resume: bool = False,
     draw_samples: Callable[[Model, Path], None] | None = None,
     sample_every: int = 500,
-    crew: Crew | None = None,
+    processes: Processes | None = None,
     track: Track = lambda step, numbers: None,
 ) -> Iterator[Progress | PairsProgress]:
-    """Trains `recipe` and leaves its checkpoint in `folder`, with a log and sample pictures.
+    """Trains `recipe` and writes its checkpoint into `folder`, with a log and sample pictures.
 
-    Without `resume` a started run in the folder is an error. The state is saved every minute, so a
-    killed run loses at most that; the checkpoint appears at the end, or, with a ValueError, where the
-    loss stays without a finite value. `track` hears the numbers of the log. Of several processes the
-    first alone writes.
+    Without `resume`, a started run in the folder is an error. The state is saved every minute, so a
+    killed run loses at most a minute. The checkpoint is written at the end; if the loss stays without
+    a finite value, a ValueError follows it. `track` gets the numbers of the log. Of several processes
+    only the first writes.
     """
-    run = begin(recipe, folder, resume, crew or Crew())
+    run = begin(recipe, folder, resume, processes or Processes())
     empty, state = len(dataset_of(recipe).classes), run.state
     if recipe.pairs:
-        for made in make_pairs(recipe, run.teacher, run.work, run.crew):
+        for made in make_pairs(recipe, run.teacher, run.work, run.processes):
             yield PairsProgress(*made)
     coupling, held_out = run.coupling()
-    steps = train(recipe, state, coupling, empty, run.teacher, run.perceptual, run.crew)
-    if run.crew.is_main:
-        desk = Desk(run.work, draw_samples, sample_every, track, held_out)
-        steps = desk.kept(steps, run.model, state)
+    steps = train(recipe, state, coupling, empty, run.teacher, run.perceptual, run.processes)
+    if run.processes.is_main:
+        log = RunLog(run.work, draw_samples, sample_every, track, held_out)
+        steps = log.record(steps, run.model, state)
     try:
         yield from steps
     except Diverged as error:
-        raise ValueError(f"{recipe.name}: {error}; {run.left()}. {ADVICE}") from error
+        raise ValueError(f"{recipe.name}: {error}; {run.save_diverged()}. {ADVICE}") from error
     run.save()
 
 
-def begin(recipe: Recipe, folder: Path, resume: bool, crew: Crew) -> Run:
-    """A run at its first step, or where it was left; ValueError if it cannot be run as it is."""
-    crew.check(recipe.batch_size, recipe.accumulate)
-    device = device_of(crew)
-    teacher, origin = (source(name, device) for name in (recipe.teacher, recipe.start_from))
+def begin(recipe: Recipe, folder: Path, resume: bool, processes: Processes) -> Run:
+    """A run at its first step, or resumed from its saved state; ValueError if it cannot be run."""
+    processes.check_batch(recipe.batch_size, recipe.accumulate)
+    device = device_of(processes)
+    teacher, origin = (load_source(name, device) for name in (recipe.teacher, recipe.start_from))
     check_teacher(recipe, teacher)
     sources = [model for model in (teacher, origin) if model]
     state = prepare(recipe, origin, device)
-    # A distance that cannot be had fails before anything is written.
+    # A distance that is not available fails before anything is written.
     perceptual = perceptual_of(recipe, dataset_of(recipe), device)
-    run = Run(recipe, folder, crew, state, teacher, sources, perceptual)
+    run = Run(recipe, folder, processes, state, teacher, sources, perceptual)
     if (run.work / "recipe.json").exists() and not resume:
         raise ValueError(f"{folder} has a started run; add --resume, or remove {run.work}")
-    crew.wait()  # until all have looked
-    run.model()  # a recipe that gives no valid model fails now, not at the end
+    processes.wait()  # until all have looked
+    run.model()  # an invalid description fails now, not at the end
     if not recipe.pairs:
-        coupling_of(recipe)  # nor does one whose data is not there
-    if crew.is_main:
+        coupling_of(recipe)  # and so do missing data
+    if processes.is_main:
         same_run(recipe, sources, run.work / "recipe.json")
-    crew.wait()
+    processes.wait()
     load_state(run.state, run.work)
     same_step(run)
     return run
 
 
 def same_step(run: Run) -> None:
-    """ValueError unless all processes go on from the same step."""
+    """ValueError unless all processes continue from the same step."""
     mine = torch.tensor([float(run.state.step)], device=run.state.device)
-    steps = run.crew.gather(mine, run.crew.size)
+    steps = run.processes.gather(mine, run.processes.size)
     if steps.min() != steps.max():
         raise ValueError(
             f"the processes go on from different steps ({steps.min():.0f} and {steps.max():.0f}): "
@@ -150,10 +150,10 @@ def same_step(run: Run) -> None:
         )
 
 
-def device_of(crew: Crew) -> torch.device:
+def device_of(processes: Processes) -> torch.device:
     """The GPU of this process, or else the CPU."""
-    if isinstance(crew, Accelerated):
-        return crew.accelerator.device
+    if isinstance(processes, Accelerated):
+        return processes.accelerator.device
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -162,7 +162,7 @@ def prepare(recipe: Recipe, origin: Model | None, device: torch.device) -> State
     info = dataset_of(recipe)
     check_net(recipe.net, info.shape)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)  # the initialisers of torch.nn know no other generator
+        torch.manual_seed(recipe.seed)  # the initialisers of torch.nn take no generator
         net, ema = (build_net(recipe.net, info.shape, len(info.classes)) for _ in range(2))
     if origin and not take_over(net, origin.net, recipe.net, origin.config.net):
         raise ValueError(f"{recipe.name}: the net does not fit {origin.name}, its start")
@@ -170,7 +170,7 @@ def prepare(recipe: Recipe, origin: Model | None, device: torch.device) -> State
 
 
 def finished(recipe: Recipe, state: State, sources: list[Model]) -> Model:
-    """The averaged weights with their description; ValueError, in one line, if it is none."""
+    """A model of the averaged weights; ValueError, in one line, if its description is invalid."""
     info = dataset_of(recipe)
     cost = {
         "images_seen": state.step * recipe.batch_size,
@@ -194,27 +194,27 @@ def finished(recipe: Recipe, state: State, sources: list[Model]) -> Model:
         guidance=recipe.guidance,
         defaults=defaults_of(recipe),
         recipe=public(recipe),
-        training=cost | {"chain": chain(sources)},
+        training=cost | {"chain": costs_of(sources)},
     )
     return Model(config, state.ema)
 
 
 def public(recipe: Recipe) -> Recipe:
-    """The recipe as others may read it: without the folders of this machine."""
+    """The recipe without the folders of this machine."""
     if recipe.source is None or not Path(recipe.source).exists():
         return recipe
     return recipe.model_copy(update={"source": Path(recipe.source).name})
 
 
 def defaults_of(recipe: Recipe) -> Defaults:
-    """Those of the method; k trained Euler steps are the only ones."""
+    """The defaults of the method; a network that was trained for k Euler steps makes these."""
     if isinstance(recipe.times, int):
         return Defaults(solver="euler", steps=recipe.times)
     return METHODS[recipe.method].defaults
 
 
 def machine(device: torch.device) -> str:
-    """What trained it, in words."""
+    """The name of the GPU or CPU that trains."""
     if device.type == "cuda":
         return re.sub(r"[^\w .,()@/+-]", " ", torch.cuda.get_device_name(device))
     info = Path("/proc/cpuinfo")

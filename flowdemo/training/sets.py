@@ -1,4 +1,4 @@
-"""The data that a recipe trains on: of this package, or one's own pictures; and its normalisation."""
+"""The training data of a recipe, a known data set or one's own pictures, and its normalisation."""
 
 import logging
 from dataclasses import replace
@@ -19,13 +19,13 @@ LOG = logging.getLogger(__name__)
 
 def dataset_of(recipe: Recipe) -> DataSet:
     """The data set of a recipe, with the normalisation that it asks for."""
-    return described(recipe.data, recipe.source, recipe.shape, recipe.normalise)
+    return normalised(recipe.data, recipe.source, recipe.shape, recipe.normalise)
 
 
 def coupling_of(recipe: Recipe) -> Coupling:
     """Fresh noise with rows of the training set, normalised."""
     info = dataset_of(recipe)
-    data, labels = data_of(recipe.data, recipe.source, recipe.shape)
+    data, labels = training_data(recipe.data, recipe.source, recipe.shape)
     if not info.is_image:
         return independent(info.normalise(data), labels)
 
@@ -36,38 +36,40 @@ def coupling_of(recipe: Recipe) -> Coupling:
     return independent(data, labels, prepare)
 
 
-def data_of(data: str, source: str | None, shape: tuple[int, ...] | None) -> tuple[Tensor, Tensor]:
+def training_data(
+    data: str, source: str | None, shape: tuple[int, ...] | None
+) -> tuple[Tensor, Tensor]:
     """Images uint8 (n, channels, h, w) or points (n, 2), and their labels (n,)."""
     if source is None:
         return training_set(data)
-    own = pictures(source, shape)
+    own = own_pictures(source, shape)
     return own.images, own.labels
 
 
 @lru_cache(maxsize=1)
-def pictures(source: str, shape: tuple[int, ...]) -> Pictures:
-    """One's own pictures, read once; a warning names each that was skipped."""
-    own = read_pictures(source, shape)
-    for line in own.broken:
+def own_pictures(source: str, shape: tuple[int, ...]) -> Pictures:
+    """One's own pictures, read once; each that cannot be read is named in a warning."""
+    read = read_pictures(source, shape)
+    for line in read.broken:
         LOG.warning("skipped: %s", line)
-    return own
+    return read
 
 
 @lru_cache
-def described(data: str, source: str | None, shape: tuple[int, ...] | None, how: str) -> DataSet:
-    """A data set normalised as "data" says of itself, by "min-max" to [-1, 1], or by "mean-std".
+def normalised(data: str, source: str | None, shape: tuple[int, ...] | None, how: str) -> DataSet:
+    """A data set normalised by its own numbers ("data"), to [-1, 1] ("min-max"), or by "mean-std".
 
-    The numbers are those of its training set, for each channel or coordinate.
+    The last two take the numbers from its training set, for each channel or coordinate.
     """
     if source is None:
         info = dataset(data)
     elif data in DATASETS:
         raise ValueError(f"'data' is the name of your own pictures, and '{data}' is another set")
     else:
-        info = DataSet(data, shape, pictures(source, shape).classes, 0.5, 0.5)
-    if how == "data" or (how == "min-max" and info.is_image):  # what images say of themselves
+        info = DataSet(data, shape, own_pictures(source, shape).classes, 0.5, 0.5)
+    if how == "data" or (how == "min-max" and info.is_image):  # images have numbers of their own
         return info
-    return replace(info, **NORMALISE[how](data_of(data, source, shape)[0]))
+    return replace(info, **NORMALISE[how](training_data(data, source, shape)[0]))
 
 
 def min_max(points: Tensor) -> dict[str, tuple[float, ...]]:

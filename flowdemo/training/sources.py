@@ -1,4 +1,4 @@
-"""The checkpoints that a run builds on: a teacher, a start, and what they cost."""
+"""The checkpoints that a run builds on: its teacher, its start, and what these cost."""
 
 import hashlib
 import json
@@ -16,14 +16,14 @@ from flowdemo.nets.embed import NEW_INPUTS
 from flowdemo.recipe import Recipe
 from flowdemo.sizes import NetConfig
 from flowdemo.training.bundled import recipe_names
-from flowdemo.training.sets import dataset_of, pictures
+from flowdemo.training.sets import dataset_of, own_pictures
 
-# What a net and its start may differ in; a time input that the start lacks is refused by its weights.
+# A net may differ from its start in these; time inputs that the start lacks fail by their weights.
 FREE = {"end_time", "guidance", "time_inputs", "dropout"}
 
 
-def source(name: str | None, device: torch.device) -> Model | None:
-    """A checkpoint that training builds on; ValueError names the command that makes it."""
+def load_source(name: str | None, device: torch.device) -> Model | None:
+    """A checkpoint that training builds on; if it is missing, a ValueError names the command."""
     if name is None:
         return None
     if name not in folders() and name in recipe_names():
@@ -32,7 +32,7 @@ def source(name: str | None, device: torch.device) -> Model | None:
 
 
 def check_teacher(recipe: Recipe, teacher: Model | None) -> None:
-    """ValueError unless the teacher makes what the student is to learn."""
+    """ValueError unless the teacher has the data, path, classes and weights of the recipe."""
     if teacher is None:
         return
     own, (low, high) = teacher.config, teacher.config.guidance
@@ -52,7 +52,7 @@ def check_teacher(recipe: Recipe, teacher: Model | None) -> None:
 
 
 def check_times_of(recipe: Recipe, teacher: Model) -> None:
-    """ValueError unless the teacher knows its velocity wherever it is asked."""
+    """ValueError unless the teacher knows its velocity at all times that the recipe needs."""
     own = teacher.config
     if own.eps and recipe.pairs is None:
         raise ValueError(
@@ -72,16 +72,16 @@ def makes_its_steps(recipe: Recipe, teacher: Model) -> bool:
 
 
 def same_run(recipe: Recipe, sources: list[Model], file: Path) -> None:
-    """Keeps recipe and the hashes of its sources beside the run; ValueError if they changed."""
+    """Writes the recipe and the hashes of its sources to `file`; ValueError if they changed."""
     content = recipe.model_dump() | {"sources": {model.name: model.revision for model in sources}}
     if recipe.source:
-        own = pictures(recipe.source, recipe.shape)
+        own = own_pictures(recipe.source, recipe.shape)
         digest = hashlib.sha256()
         for part in (own.images.numpy(), own.labels.numpy(), repr(own.classes).encode()):
-            digest.update(memoryview(part).cast("B"))  # which is no copy of gigabytes
+            digest.update(memoryview(part).cast("B"))  # no copy: it may be gigabytes
         content["pictures"] = digest.hexdigest()
     text = json.dumps(content, indent=1)
-    if file.is_file() and told(file.read_text(), file) != told(text, file):
+    if file.is_file() and identity(file.read_text(), file) != identity(text, file):
         raise ValueError(
             "the run was started with another recipe or teacher, or other pictures: see "
             f"{file}, or remove its folder"
@@ -89,10 +89,10 @@ def same_run(recipe: Recipe, sources: list[Model], file: Path) -> None:
     write_file(file, lambda path: path.write_text(text))
 
 
-def told(text: str, file: Path) -> tuple[Recipe, list[Any]]:
-    """What decides what is learnt: not how many processes make the pairs.
+def identity(text: str, file: Path) -> tuple[Recipe, list[Any]]:
+    """All that changes the trained weights, so without the number of processes that make pairs.
 
-    Fields that came later have their defaults, so a FlowDemo of now goes on with a run of before.
+    Fields that older files lack have their defaults: a run of an older version can be resumed.
     """
     content = json.loads(text)
     facts = [content.pop(key, None) for key in ("sources", "pictures")]
@@ -102,10 +102,10 @@ def told(text: str, file: Path) -> tuple[Recipe, list[Any]]:
 
 
 def take_over(net: nn.Module, origin: nn.Module, sizes: NetConfig, start: NetConfig) -> bool:
-    """Gives `net` of `sizes` the weights of `origin`; only the inputs s and w may be new.
+    """Copies the weights of `origin` into `net` of `sizes`; only the inputs s and w may be new.
 
-    False if unfit: also where the weights are alike, but not what is computed with them, such as the
-    frequencies of a time or the heads of attention.
+    False if they do not fit. Equal shapes are not enough: other frequencies of the time embedding or
+    another number of heads would compute something else with the same weights.
     """
     there, wanted = origin.state_dict(), net.state_dict()
     same = sizes.model_dump(exclude=FREE) == start.model_dump(exclude=FREE)
@@ -117,8 +117,8 @@ def take_over(net: nn.Module, origin: nn.Module, sizes: NetConfig, start: NetCon
     return True
 
 
-def chain(sources: list[Model]) -> dict[str, Any]:
-    """Name -> cost of every checkpoint that had to be trained first, each once."""
+def costs_of(sources: list[Model]) -> dict[str, Any]:
+    """Name -> cost of every checkpoint that had to be trained before, each once."""
     costs: dict[str, Any] = {}
     for model in sources:
         cost = dict(model.config.training)

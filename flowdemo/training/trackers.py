@@ -1,4 +1,4 @@
-"""Where a run's numbers go beside its own log: programs that draw curves, where they are installed."""
+"""Programs that draw the numbers of a run as curves, if they are installed."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ SCALARS = ("loss", "error", "gradient", "skipped", "held_out")
 
 
 def scalars(numbers: dict[str, Any]) -> dict[str, float]:
-    """The numbers of a line of the log that are drawn, the bins of t one by one."""
+    """The numbers of a log line that are drawn; each bin of t is one of them."""
     bins = {f"error at t {k / 10:.1f}": x for k, x in enumerate(numbers.get("bins", []))}
     flat = {key: numbers.get(key) for key in SCALARS} | bins
     return {key: value for key, value in flat.items() if value is not None}

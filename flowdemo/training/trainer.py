@@ -1,4 +1,4 @@
-"""The one training loop, a generator of small progress records."""
+"""The training loop: a generator that yields a record of every step."""
 
 import math
 import time
@@ -18,8 +18,8 @@ from flowdemo.options import Schedule
 from flowdemo.recipe import Recipe
 from flowdemo.resampling import Resampler
 from flowdemo.times import TimeSampler, uniform
-from flowdemo.training.crew import Crew
-from flowdemo.training.draws import draw
+from flowdemo.training.crew import Processes
+from flowdemo.training.draws import draw_batch
 from flowdemo.training.precision import autocast, faster
 
 BINS = 10  # of t in the log
@@ -27,16 +27,16 @@ BAD_STEPS = 3  # in a row that end a run
 
 
 class Diverged(ValueError):
-    """Several steps in a row had no finite loss; the weights are those before them."""
+    """Several steps in a row had no finite loss; the weights are those before these steps."""
 
 
 @dataclass
 class State:
-    """All that changes while training: saved and loaded, it goes on as if never stopped.
+    """All that changes while training: a saved and loaded state continues as if never stopped.
 
-    `times` may be a sampler that learns from the errors. `seconds` is what the steps took,
-    `pair_seconds` what the pairs took, which keep it themselves; `skipped` counts the steps that were
-    left out, `bad` those at the end.
+    `times` may be a sampler that learns from the errors. `seconds` is the time of all steps,
+    `pair_seconds` that of the pairs (stored in their files). `skipped` counts the steps that changed
+    no weights, `bad` how many of them came last in a row.
     """
 
     net: nn.Module
@@ -58,10 +58,10 @@ class State:
 
 @dataclass(frozen=True)
 class Progress:
-    """One step done: its number, loss, raw error and gradient norm, and the seconds trained so far.
+    """A finished step: its number, loss, raw error, gradient norm, and the seconds trained so far.
 
-    `t` and `errors` (batch,) are the raw error of each row, on the CPU; the first `spans` rows have
-    s > t, and their error is that of a step, not of a velocity.
+    `t` and `errors` (batch,), on the CPU, are time and raw error of each row. The first `spans` rows
+    have s > t; their error is that of an average velocity, not of a velocity.
     """
 
     step: int
@@ -90,6 +90,14 @@ class Progress:
         return [s / n if n else None for s, n in zip(sums.tolist(), counts.tolist(), strict=True)]
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """A run so far: the newest step, and a model that can be sampled."""
+
+    progress: Progress
+    model: Model
+
+
 def start(
     schedule: Schedule,
     net: nn.Module,
@@ -97,7 +105,7 @@ def start(
     device: torch.device,
     times: TimeSampler = uniform,
 ) -> State:
-    """Step 0. `net` and `ema` hold the same weights."""
+    """The state before step 1, with the weights of `net` in both networks."""
     net, ema = net.to(device).train(), ema.to(device).eval().requires_grad_(False)
     ema.load_state_dict(net.state_dict())
     optimizer = optimizer_of(net, schedule)
@@ -123,12 +131,14 @@ def train(
     empty: int,
     teacher: Model | None = None,
     perceptual: Perceptual | None = None,
-    crew: Crew | None = None,
+    processes: Processes | None = None,
 ) -> Iterator[Progress]:
     """Trains `state` in place by the recipe's method; `empty` is the empty label."""
     velocity = teacher.velocity if teacher else None
     loss = METHODS[recipe.method].loss(recipe, state.times, velocity, perceptual, empty)
-    return optimise(recipe, state, lambda g: draw(recipe, coupling, empty, g), loss, crew)
+    return optimise(
+        recipe, state, lambda g: draw_batch(recipe, coupling, empty, g), loss, processes
+    )
 
 
 def optimise(
@@ -136,23 +146,23 @@ def optimise(
     state: State,
     draw: Callable[[Generator], Batch],
     loss: Loss,
-    crew: Crew | None = None,
+    processes: Processes | None = None,
 ) -> Iterator[Progress]:
-    """Goes on to `schedule.steps`, yielding after every step.
+    """Trains up to `schedule.steps` and yields after every step.
 
-    Batches and times are drawn on the CPU from the state's generator. `Diverged` after three steps
-    in a row without a finite loss, error or gradient.
+    Batches and times are drawn on the CPU from the generator of the state. Raises `Diverged` after
+    three steps in a row without a finite loss, error or gradient.
     """
-    crew = crew or Crew()
+    processes = processes or Processes()
     net = faster(state.net) if schedule.compile else state.net
     while state.step < schedule.steps:
         began = time.perf_counter()
         batch = loss.timed(draw(state.generator), state.generator)
         seed = int(torch.randint(2**31, (), generator=state.generator))
         set_learning_rate(state.optimizer, schedule, state.step)
-        losses, errors = backward(schedule, state, net, batch, loss, crew, seed)
+        losses, errors = backward(schedule, state, net, batch, loss, processes, seed)
         sound = bool(torch.isfinite(losses + errors).all())
-        gradient = update(state, schedule, crew, sound)
+        gradient = update(state, schedule, processes, sound)
         if isinstance(state.times, Resampler) and sound and math.isfinite(gradient):
             state.times.update(batch.t, errors)
         state.seconds += time.perf_counter() - began
@@ -167,52 +177,55 @@ def backward(
     net: nn.Module,
     batch: Batch,
     loss: Loss,
-    crew: Crew,
+    processes: Processes,
     seed: int = 0,
 ) -> tuple[Tensor, Tensor]:
-    """The gradient of the mean loss, a part of the batch at a time; the rows' losses and errors.
+    """Leaves the gradient of the mean loss in the network; returns losses and errors (batch,).
 
-    Part j of process r holds every (parts x processes)-th row, and has masks of its own by `seed`.
+    The batch is computed in `accumulate` parts. Part j of process r holds every (parts x processes)-th
+    row; `seed` gives each part its own dropout masks.
     """
     state.optimizer.zero_grad()
-    n, of, device = len(batch.x_1), schedule.accumulate * crew.size, state.device
+    n, of, device = len(batch.x_1), schedule.accumulate * processes.size, state.device
     losses, errors = torch.zeros(n), torch.zeros(n)
     for j in range(schedule.accumulate):
-        index = crew.rank + crew.size * j
+        index = processes.rank + processes.size * j
         begin_step(state.net, mixed(seed, index), device)
         with autocast(device, schedule.precision):
             terms = loss(net, batch.part(index, of).to(device))
         # The mean over processes follows: hence the factor.
-        state.scaler.scale(crew.size * terms.loss.sum() / n).backward()
+        state.scaler.scale(processes.size * terms.loss.sum() / n).backward()
         losses[index::of], errors[index::of] = terms.loss.detach().cpu(), terms.error.cpu()
-    if crew.size > 1:
-        mine = slice(crew.rank, None, crew.size)
-        losses, errors = (crew.gather(rows[mine].to(device), n).cpu() for rows in (losses, errors))
+    if processes.size > 1:
+        mine = slice(processes.rank, None, processes.size)
+        losses, errors = (
+            processes.gather(rows[mine].to(device), n).cpu() for rows in (losses, errors)
+        )
     return losses, errors
 
 
-def update(state: State, schedule: Schedule, crew: Crew, sound: bool = True) -> float:
-    """One step of Adam and of the moving average; the gradient's norm before clipping.
+def update(state: State, schedule: Schedule, processes: Processes, sound: bool = True) -> float:
+    """One step of Adam and of the moving average; returns the gradient norm before clipping.
 
-    A step whose gradient is not finite, or that is not `sound`, changes nothing but the counts: an
-    adaptive weight takes a row without a finite loss out of the gradient without a trace.
+    Without a finite gradient, or if the losses are not `sound`, only the counters change. The gradient
+    alone is no sure sign: an adaptive weight can hide a row whose loss is not finite.
     """
     gradients = [p.grad for p in state.net.parameters() if p.grad is not None]
-    crew.mean(gradients)
+    processes.mean(gradients)
     state.scaler.unscale_(state.optimizer)
     gradient = nn.utils.clip_grad_norm_(state.net.parameters(), schedule.clip).item()
     finite = sound and math.isfinite(gradient)
     if finite:
         state.scaler.step(state.optimizer)
         average(state.ema, state.net, ema_decay(state.step, schedule.ema))
-    overflown = not math.isfinite(gradient)  # which a smaller scale may mend; a loss it cannot
+    overflown = not math.isfinite(gradient)  # a smaller scale may mend this, but no bad loss
     searching = overflown and state.scaler.is_enabled() and state.scaler.get_scale() > 1
     state.scaler.update()
     state.step += 1
     state.skipped += not finite
     state.bad = 0 if finite or searching else state.bad + 1
     if state.bad >= BAD_STEPS:
-        state.bad = 0  # one that goes on from here has three again
+        state.bad = 0  # a resumed run may fail three times again
         raise Diverged(f"the loss was not finite in {BAD_STEPS} steps in a row, up to {state.step}")
     return gradient
 
@@ -226,7 +239,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, schedule: Schedule, step
 
 
 def ema_decay(n: int, decay: float) -> float:
-    """min(decay, (1 + n) / (10 + n)): an average that starts short."""
+    """min(decay, (1 + n) / (10 + n)): the average is short at first."""
     return min(decay, (1 + n) / (10 + n))
 
 

@@ -13,7 +13,7 @@ from flowdemo.lab import report
 from flowdemo.request import ANY, Request
 from flowdemo.sampling import run
 from flowdemo.settings import max_evaluations
-from flowdemo.training.live import Wish, check
+from flowdemo.training.live import LabTraining, check_lab_training
 from flowdemo.ui.lab_controls import MAX_POINTS
 from flowdemo.ui.lab_train import View, read, train
 from flowdemo.ui.lab_workspace import EXACT, Workspace
@@ -33,8 +33,8 @@ def build() -> None:
 
 
 def train_inputs() -> list[gr.components.Component]:
-    """The arguments of `/lab_train`, as `Wish` has them."""
-    own = Wish("moons")
+    """The arguments of `/lab_train`, as `LabTraining` has them."""
+    own = LabTraining("moons")
     texts = ("data", "method", "path", "coupling", "times", "loss")
     return [
         *(gr.Textbox(getattr(own, name), label=name) for name in texts),
@@ -79,7 +79,7 @@ def lab_train(
     with spoken():
         how = (method, path, coupling, times, loss, steps, seed)
         asked = read(workspace, OWN if points else data, *how)
-        check(asked.wish)
+        check_lab_training(asked.plan)
         if points:
             workspace.take(parse_points(points))
         *_, last = (state for state in train(asked) if isinstance(state, View))

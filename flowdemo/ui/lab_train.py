@@ -22,9 +22,9 @@ from flowdemo.times import TIMES
 from flowdemo.training.live import (
     LOSSES,
     MAX_STEPS,
+    LabTraining,
     Snapshot,
-    Wish,
-    check,
+    check_lab_training,
     live_recipe,
     train_live,
 )  # fmt: skip
@@ -76,7 +76,7 @@ class View:
 class Asked:
     """A training that a visitor asks for."""
 
-    wish: Wish
+    plan: LabTraining
     workspace: Workspace
 
 
@@ -86,11 +86,11 @@ def train(asked: Asked, wanted: Wanted = lambda: True) -> Iterator[str | View]:
     Reflow and MeanFlow learn from the last flow of this data in the workspace. `Stopped` comes out
     after the model was kept.
     """
-    wish, workspace = asked.wish, asked.workspace
-    check(wish)
-    source, title = workspace.source(wish.data), fresh_title(wish.method, workspace)
-    teacher = teacher_of(wish, workspace)
-    recipe = live_recipe(wish, name_of(title), teacher)
+    plan, workspace = asked.plan, asked.workspace
+    check_lab_training(plan)
+    source, title = workspace.source(plan.data), fresh_title(plan.method, workspace)
+    teacher = teacher_of(plan, workspace)
+    recipe = live_recipe(plan, name_of(title), teacher)
     curve, latest, smooth = Curve(), None, 0.0
     calm = yielding(lambda rows: None)  # a timed run of another visitor goes first
     for state in train_live(recipe, source.coupling(), teacher):
@@ -129,18 +129,18 @@ def train_chain(asked: Asked, wanted: Wanted = lambda: True) -> Iterator[str | V
 
     Earlier models of this data make room.
     """
-    check(asked.wish)
-    asked.workspace.source(asked.wish.data)
-    asked.workspace.drop(asked.wish.data)
+    check_lab_training(asked.plan)
+    asked.workspace.source(asked.plan.data)
+    asked.workspace.drop(asked.plan.data)
     for method, facts in METHODS.items():
         for _ in range(facts.lab.rounds):
-            yield from train(replace(asked, wish=replace(asked.wish, method=method)), wanted)
+            yield from train(replace(asked, plan=replace(asked.plan, method=method)), wanted)
 
 
-def teacher_of(wish: Wish, workspace: Workspace) -> Model | None:
+def teacher_of(plan: LabTraining, workspace: Workspace) -> Model | None:
     """The model that a run learns from: the last flow of this data, if its method has a teacher."""
-    flows = [m for m in workspace.own(wish.data).values() if METHODS[m.config.method].is_flow]
-    return flows[-1] if flows and METHODS[wish.method].lab.learns_from_flow else None
+    flows = [m for m in workspace.own(plan.data).values() if METHODS[m.config.method].is_flow]
+    return flows[-1] if flows and METHODS[plan.method].lab.learns_from_flow else None
 
 
 def fresh_title(method: str, workspace: Workspace) -> str:
@@ -200,11 +200,11 @@ def cells(model: Model, source: Source) -> list[str]:
 
 def read(workspace: Workspace, *values: Any) -> Asked:
     """What the controls ask for; limits of a public page hold here, too."""
-    wish = Wish(*values)
-    steps = int(wish.steps or 0)
+    plan = LabTraining(*values)
+    steps = int(plan.steps or 0)
     if is_public() and steps > PUBLIC_STEPS:
         raise ValueError(f"at most {PUBLIC_STEPS} steps here, not {steps}")
-    return Asked(replace(wish, steps=steps, seed=int(wish.seed or 0)), workspace)
+    return Asked(replace(plan, steps=steps, seed=int(plan.seed or 0)), workspace)
 
 
 def loss_plot(view: View) -> Any:
@@ -241,7 +241,7 @@ def build(workspace: gr.State, data: gr.Radio, shown: Any, rerun: Callable) -> N
     gr.Markdown(lab_text.TRAIN, elem_classes="fd-caption")
     with gr.Row(elem_classes="fd-main fd-two"):
         with gr.Column(scale=3, min_width=270, elem_classes="fd-controls"):
-            wish = layout_wish(workspace, data)
+            plan = layout_plan(workspace, data)
             go, stop = go_and_stop("Train", "t-")
             every = gr.Button(lab_text.CHAIN, elem_id="t-chain")
             status = status_line("t-")
@@ -256,7 +256,7 @@ def build(workspace: gr.State, data: gr.Radio, shown: Any, rerun: Callable) -> N
             chosen = layout_keep(workspace)
     with gr.Accordion(text.WHAT, open=False):
         gr.Markdown(lab_text.EXPLAIN_TRAIN)
-    given, queue = [workspace, data, *wish], {**LATEST, **TRAIN}
+    given, queue = [workspace, data, *plan], {**LATEST, **TRAIN}
     one = Runner(TRAIN_ONE, given, outputs, status, queue=queue)
     chain = replace(one, tab=TRAIN_CHAIN)  # with the same switch
     stop.click(stop_run, one.switch, status, **QUICK)
@@ -265,33 +265,33 @@ def build(workspace: gr.State, data: gr.Radio, shown: Any, rerun: Callable) -> N
         rerun(done.then(trained, [workspace, data], [shown, chosen], **QUICK).success)
 
 
-def layout_wish(workspace: gr.State, data: gr.Radio) -> list[gr.components.Component]:
-    """What a `Wish` says besides its data, in its order."""
+def layout_plan(workspace: gr.State, data: gr.Radio) -> list[gr.components.Component]:
+    """What a `LabTraining` says besides its data, in its order."""
     method = gr.Radio(
-        [(each.title, name) for name, each in METHODS.items()], value=Wish.method,
+        [(each.title, name) for name, each in METHODS.items()], value=LabTraining.method,
         label="Method", info=lab_text.TRAIN_METHOD, elem_id="t-method",
     )  # fmt: skip
     with gr.Accordion("How", open=False, elem_id="t-how"):
         choices = {"path": PATHS, "coupling": COUPLINGS, "times": TIMES, "loss": LOSSES}
         path, coupling, times, loss = (
             gr.Radio(
-                list(names), value=getattr(Wish, key), label=key.capitalize(),
+                list(names), value=getattr(LabTraining, key), label=key.capitalize(),
                 elem_id=f"t-{'loss-kind' if key == 'loss' else key}",
             )
             for key, names in choices.items()
         )  # fmt: skip
     most = PUBLIC_STEPS if is_public() else MAX_STEPS
     steps = gr.Slider(
-        100, most, Wish.steps, step=100, precision=0, label="Steps", elem_id="t-steps"
+        100, most, LabTraining.steps, step=100, precision=0, label="Steps", elem_id="t-steps"
     )
-    seed = gr.Number(Wish.seed, label="Seed", precision=0, minimum=0, elem_id="t-seed")
+    seed = gr.Number(LabTraining.seed, label="Seed", precision=0, minimum=0, elem_id="t-seed")
     method.input(offer_how, [workspace, data, method], [path, coupling], **QUICK)
     return [method, path, coupling, times, loss, steps, seed]
 
 
 def offer_how(workspace: Workspace, data: str, method: str) -> list[Any]:
     """A run that learns from a flow has that flow's path; reflow's pairs are its coupling."""
-    has_teacher = teacher_of(Wish(data, method), workspace) is not None
+    has_teacher = teacher_of(LabTraining(data, method), workspace) is not None
     needs_flow = METHODS[method].needs_flow
     return [
         gr.update(visible=not (needs_flow or has_teacher)),

@@ -20,10 +20,10 @@ from flowdemo.methods import METHODS, colour_of
 from flowdemo.model import Model
 from flowdemo.sampling import sample
 from flowdemo.training.finetune import (
+    FineTuning,
     Rehearsal,
     Snapshot,
     Tuned,
-    Wish,
     completed,
     finetune,
     refusal,
@@ -83,7 +83,7 @@ class View:
 class Asked:
     """A training that a visitor asks for; it may have to wait for its turn."""
 
-    wish: Wish
+    plan: FineTuning
     model: str
     basket: Basket
 
@@ -103,7 +103,7 @@ def fresh_name(model: str) -> str:
 
 def usual_steps(config: ModelConfig) -> int:
     """What its method usually takes, within what this app allows."""
-    return min(settings.max_tuning()[0], completed(Wish("x"), config).steps)
+    return min(settings.max_tuning()[0], completed(FineTuning("x"), config).steps)
 
 
 def free(name: str) -> str:
@@ -114,22 +114,22 @@ def free(name: str) -> str:
     return next(each for each in names if not (each in mine or checkpoints.is_taken(each)))
 
 
-def allowed(wish: Wish) -> Wish:
-    """The wish within what this app allows; ValueError if it asks for more, or for anything."""
+def allowed(plan: FineTuning) -> FineTuning:
+    """The plan within what this app allows; ValueError if it asks for more, or for anything."""
     if not settings.may_train():
         raise ValueError(
             "nothing is trained on pictures here: duplicate this Space or run FlowDemo yourself; "
             "who serves it may set FLOWDEMO_ALLOW_TRAINING=1"
         )
     most, seconds = settings.max_tuning()
-    if wish.steps > most:
-        raise ValueError(f"at most {most} steps here, not {wish.steps}")
-    if wish.seconds is not None and not wish.seconds > 0:
+    if plan.steps > most:
+        raise ValueError(f"at most {most} steps here, not {plan.steps}")
+    if plan.seconds is not None and not plan.seconds > 0:
         raise ValueError("the minutes must be more than 0")
-    checkpoints.check_name(wish.name)
+    checkpoints.check_name(plan.name)
     if settings.is_public():  # said before the work rather than after it
         visitors.make_room(checkpoints.TRAINED / checkpoints.VISITORS)
-    return replace(wish, seconds=min(wish.seconds or seconds, seconds))
+    return replace(plan, seconds=min(plan.seconds or seconds, seconds))
 
 
 def start_of(name: str) -> Model:
@@ -150,14 +150,14 @@ def run(asked: Asked, wanted: Wanted = lambda: True) -> Iterator[str | View]:
     `Stopped` if it was not wanted any more before anything was learnt; afterwards the best is
     saved, and where nobody looks any more the newest. ValueError says what cannot be trained.
     """
-    wish = allowed(asked.wish)
+    plan = allowed(asked.plan)
     if not wanted():
         raise Stopped
     origin = start_of(asked.model)
     pictures, labels = asked.basket.lesson(origin.config)
-    seen, calm = Seen(Clock(wish.seconds)), yielding(lambda rows: None)
+    seen, calm = Seen(Clock(plan.seconds)), yielding(lambda rows: None)
     try:
-        with closing(finetune(wish, origin, pictures, labels, wanted)) as states:
+        with closing(finetune(plan, origin, pictures, labels, wanted)) as states:
             for state in states:
                 if seen.latest is None and not wanted():
                     raise Stopped
@@ -166,9 +166,9 @@ def run(asked: Asked, wanted: Wanted = lambda: True) -> Iterator[str | View]:
         yield "Saving ..."
     except GeneratorExit:  # the page was closed, or its connection was lost
         if seen.model is not None and not settings.is_public():
-            keep(seen.model, wish.name)
+            keep(seen.model, plan.name)
         raise
-    yield finished(state, wish, labels, seen.curve, seen.latest)
+    yield finished(state, plan, labels, seen.curve, seen.latest)
 
 
 class Clock:
@@ -250,9 +250,11 @@ def drawn(model: Model, labels: list[str]) -> str:
     )
 
 
-def finished(tuned: Tuned, wish: Wish, labels: list[str], curve: Curve, last: Progress) -> View:
+def finished(
+    tuned: Tuned, plan: FineTuning, labels: list[str], curve: Curve, last: Progress
+) -> View:
     """The end: the checkpoint saved, and what it cost."""
-    name, model = keep(tuned.model, wish.name), tuned.model
+    name, model = keep(tuned.model, plan.name), tuned.model
     report = {
         "name": name,
         "classes": list(model.config.classes),
@@ -298,13 +300,13 @@ def numbers(report: dict[str, Any], model: Model) -> str:
 def read(number: int | None, basket: Basket, model: str, *values: Any) -> Asked:
     """What the controls ask for; of the pictures those that were there at the press `number`."""
     config_of(model)
-    return Asked(wish_of(values), model, basket.asked or basket)
+    return Asked(plan_of(values), model, basket.asked or basket)
 
 
-def wish_of(values: tuple[Any, ...]) -> Wish:
+def plan_of(values: tuple[Any, ...]) -> FineTuning:
     """The values of the controls: name, steps, learning rate, what is frozen, seed, minutes."""
     name, steps, learning_rate, frozen, seed, minutes = values
-    return Wish(
+    return FineTuning(
         (name or "").strip(), int(steps or 0), float(learning_rate or 0), frozen,
         seed=int(seed or 0), seconds=60 * float(minutes or 0) or None,
     )  # fmt: skip

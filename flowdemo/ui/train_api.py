@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from flowdemo import settings
-from flowdemo.training.finetune import Wish
+from flowdemo.training.finetune import FineTuning
 from flowdemo.ui.api import have
 from flowdemo.ui.runner import TRAIN
 from flowdemo.ui.train import (
@@ -16,9 +16,9 @@ from flowdemo.ui.train import (
     allowed,
     config_of,
     fresh_name,
+    plan_of,
     run,
     start_of,
-    wish_of,
     zipped,
 )  # fmt: skip
 from flowdemo.ui.train_pictures import Basket
@@ -29,7 +29,7 @@ MODEL = "mnist-meanflow"
 
 def build() -> None:
     """Hidden components behind `/finetune`."""
-    own = Wish("x")
+    own = FineTuning("x")
     with gr.Column(visible=False):
         inputs = [
             gr.Textbox(MODEL, label="model"),
@@ -52,10 +52,10 @@ def finetune(
     data: str = "",
     class_name: str = "",
     name: str = "",
-    steps: int = Wish.steps,
-    learning_rate: float = Wish.learning_rate,
-    frozen: str = Wish.frozen,
-    seed: int = Wish.seed,
+    steps: int = FineTuning.steps,
+    learning_rate: float = FineTuning.learning_rate,
+    frozen: str = FineTuning.frozen,
+    seed: int = FineTuning.seed,
 ) -> Iterator[tuple[str | None, dict[str, Any]]]:
     """Fine-tunes a checkpoint on uploaded pictures of `class_name`, on zip files of folders of
     classes, or on `data`, a data set by name or OWNER/NAME of the Hub.
@@ -69,7 +69,7 @@ def finetune(
         have(model)
         config, basket = config_of(model), Basket()
         values = (name or fresh_name(model), steps, learning_rate, frozen, seed, 0)
-        wish = allowed(wish_of(values))
+        plan = allowed(plan_of(values))
         start_of(model)  # refused before anything is read
         basket.suit(config)
         if files:
@@ -79,7 +79,7 @@ def finetune(
             most = min(2000, settings.max_pictures(basket.shape))
             for _ in basket.read(data, class_name, most):
                 pass
-        with closing(run(Asked(wish, model, basket))) as states:
+        with closing(run(Asked(plan, model, basket))) as states:
             for state in states:
                 if isinstance(state, str):
                     yield None, {"status": state}

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from flowdemo import settings
-from flowdemo.training.finetune import FROZEN, Wish
+from flowdemo.training.finetune import FROZEN, FineTuning
 from flowdemo.ui import train, train_text
 from flowdemo.ui.models import configs
 from flowdemo.ui.runner import Components
@@ -84,9 +84,9 @@ def drawing_pad() -> tuple[gr.HTML, gr.Button]:
     return pad, gr.Button("Add drawing", elem_id="f-draw")
 
 
-def layout_wish(model: str) -> list[gr.components.Component]:
-    """What a `Wish` says, in the order of `train.wish_of`."""
-    own, (most, seconds) = Wish("x"), settings.max_tuning()
+def layout_plan(model: str) -> list[gr.components.Component]:
+    """What a `FineTuning` says, in the order of `train.plan_of`."""
+    own, (most, seconds) = FineTuning("x"), settings.max_tuning()
     usual = train.usual_steps(configs()[model])
     name = gr.Textbox(train.fresh_name(model), label="Name of the result", elem_id="f-name")
     steps = gr.Slider(

@@ -65,7 +65,7 @@ def build(tab: gr.Tab, tabs: gr.Tabs, workspace: gr.State, generate: Place, comp
             model, classes = layout_start(first)
             sources = train_controls.layout_sources()
             said = gr.HTML(train_text.NOTHING, elem_classes="fd-status", elem_id="f-said")
-            wish = train_controls.layout_wish(first)
+            plan = train_controls.layout_plan(first)
             go, stop = go_and_stop("Start", "f-")
             status = status_line("f-")
         with gr.Column(scale=6, min_width=300, elem_classes="fd-results"):
@@ -74,10 +74,10 @@ def build(tab: gr.Tab, tabs: gr.Tabs, workspace: gr.State, generate: Place, comp
             outputs, ending = layout_results(workspace)
     with gr.Accordion(text.WHAT, open=False):
         gr.Markdown(train_text.EXPLAIN)
-    wire_sources(sources, (basket, model), gathered, buttons, wish[:2])
+    wire_sources(sources, (basket, model), gathered, buttons, plan[:2])
     number = gr.Number(visible="hidden")  # goes with the press: a state is read at the run's turn
     runner = Runner(
-        TAB, [number, basket, model, *wish], outputs | {"name": wish[0]}, status,
+        TAB, [number, basket, model, *plan], outputs | {"name": plan[0]}, status,
         queue={**LATEST, **TRAIN},
     )  # fmt: skip
     stop.click(stop_run, runner.switch, status, **QUICK)
