@@ -58,14 +58,15 @@ def write_table(rows: list[Row], path: Path) -> None:
         writer.writerows(table)
 
 
-def settings(rows: list[Row]) -> dict[str, object]:
+def as_json(rows: list[Row]) -> dict[str, object]:
     """What all rows share, and the numbers of each."""
-    shared = {key: rows[0].samples.settings[key] for key in ("n", "label", "seed")}
+    asked = rows[0].samples.settings
+    shared = {key: asked[key] for key in ("n", "label", "seed")}
     return shared | {"rows": [row.numbers() for row in rows]}
 
 
 def write_json(rows: list[Row], path: Path) -> None:
-    path.write_text(json.dumps(settings(rows), indent=1) + "\n")
+    path.write_text(json.dumps(as_json(rows), indent=1) + "\n")
 
 
 def write_png(rows: list[Row], path: Path) -> None:

@@ -14,7 +14,8 @@ from flowdemo.data.classes import class_name
 from flowdemo.exports import image_grid
 from flowdemo.methods import METHODS
 from flowdemo.nets import build_net
-from flowdemo.sampling import parse_label, sample
+from flowdemo.request import label_of
+from flowdemo.sampling import sample
 from flowdemo.training import finetune as tuning
 from flowdemo.training.bundled import read_recipe
 from flowdemo.training.finetune import (
@@ -250,7 +251,7 @@ def test_what_was_had_from_the_hub_can_be_tuned_saved_and_loaded(tmp_path):
 
 def test_a_class_is_found_by_its_name_whatever_that_is():
     classes = ("0", "cross, small", "3")
-    assert parse_label("cross, small", classes) == 1 and parse_label("3", classes) == 2
+    assert label_of("cross, small", classes) == 1 and label_of("3", classes) == 2
     for name in ("all", "any"):
         with pytest.raises(ValueError, match="asks for no class of its own"):
             class_name(name)

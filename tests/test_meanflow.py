@@ -15,7 +15,7 @@ from flowdemo.paths import cosine, linear
 from flowdemo.sizes import DiTConfig, UNetConfig
 from flowdemo.times import uniform
 from tests.conftest import make_model
-from tests.test_dit import random
+from tests.conftest import randomised
 from tests.test_losses import Exact, average_velocity_of_a_point, rng
 
 EMPTY = 9
@@ -208,7 +208,7 @@ NETS = {
 @pytest.mark.parametrize("kind", NETS)
 def test_the_derivative_and_the_loss_see_the_same_dropout(kind):
     """By differentiation or by two more evaluations: the loss and its gradient are the same."""
-    net = random(build_net(NETS[kind], (1, 8, 8), 3)).double().train()
+    net = randomised(build_net(NETS[kind], (1, 8, 8), 3)).double().train()
     w = torch.linspace(1, 3, 8, dtype=torch.float64)
     batch = wide(8, guidance=w, shape=(1, 8, 8))
     seen = {}
