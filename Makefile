@@ -1,6 +1,6 @@
-# make demo   sets everything up and serves the app
-# make test      sets everything up and runs the tests: two at a time, then those that need a browser
-# make test-all  also runs what is marked `whole`: long trainings, every checkpoint, every fault
+# make demo      sets everything up and serves the app
+# make test      sets everything up and runs the tests, two at a time
+# make test-all  also runs what is marked `whole`: long trainings, several processes, every checkpoint
 PYTHON ?= python3
 PORT ?= 7860
 # A package index with CPU builds of torch, for machines without a GPU (see README.md).
@@ -16,7 +16,6 @@ endif
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 
-PYTEST = $(BIN)/python -m pytest --durations 10
 SELECTED = -m "not whole"
 
 .PHONY: demo test test-all lint clean
@@ -24,8 +23,7 @@ demo: $(VENV)/.demo
 	GRADIO_ANALYTICS_ENABLED=False $(BIN)/python app.py --port $(PORT)
 
 test: $(VENV)/.test
-	$(PYTEST) $(SELECTED) --ignore tests/browser --numprocesses 2 --dist worksteal
-	$(PYTEST) $(SELECTED) tests/browser
+	$(BIN)/python -m pytest $(SELECTED) --numprocesses 2 --dist loadgroup --no-loadscope-reorder --durations 10
 
 test-all: SELECTED =
 test-all: test

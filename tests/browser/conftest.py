@@ -20,8 +20,9 @@ def url(server):
     return server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser():
+    """It ends before other tests run: Playwright keeps an event loop running."""
     if CHROMIUM is None and os.environ.get("CI") == "true":
         pytest.fail("CI needs Chromium for the browser tests", pytrace=False)
     if CHROMIUM is None:
@@ -51,7 +52,7 @@ def page(browser, url):
     yield from opened(browser, url, "#player canvas")
 
 
-@pytest.fixture(params=["light", "dark"])
+@pytest.fixture(params=[pytest.param("light", marks=pytest.mark.whole), "dark"])
 def phone(browser, url, request):
     """A new visitor on a phone; whatever the test shows must not scroll sideways."""
     for page in opened(browser, url, "#player canvas", 390, color_scheme=request.param):

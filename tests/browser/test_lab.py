@@ -3,6 +3,7 @@
 import re
 import statistics
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from benchmarks.page import FRAMES
@@ -58,6 +59,7 @@ def test_average_velocities_turn_with_the_end_time_and_others_stay(lab):
     expect(lab.locator("#l-player .fd-until")).to_have_text("t = 0.0 → s = 1.0")
 
 
+@pytest.mark.whole
 def test_a_frame_of_a_thousand_points_is_drawn_in_ten_milliseconds(page, url):
     page.goto(f"{url}?lab=two-gaussians&n=1000&steps=100&shown=two-gaussians-reflow")
     expect(page.locator("#l-player canvas")).to_have_count(1)
@@ -74,6 +76,7 @@ def test_other_data_offers_its_own_models_and_one_class_no_guidance(lab):
     expect(lab.locator("#l-label")).to_be_hidden()
 
 
+@pytest.mark.whole
 def test_the_last_of_two_quick_choices_is_shown(lab):
     for name in ("Rings", "Spirals"):
         lab.locator("#l-data").get_by_text(name, exact=True).click()
@@ -131,6 +134,7 @@ def test_training_is_seen_from_the_first_seconds_stopped_and_compared(lab):
         expect(lab.locator(f"{curve} canvas, {curve} svg").first).to_be_visible()
 
 
+@pytest.mark.whole
 def test_two_visitors_train_models_of_their_own(lab, browser, url):
     lab.locator("#t-go").click()
     expect(lab.locator("#t-player canvas")).to_be_visible()
@@ -143,6 +147,7 @@ def test_two_visitors_train_models_of_their_own(lab, browser, url):
     other.context.close()
 
 
+@pytest.mark.whole
 def test_the_three_looks_show_their_films_and_numbers(lab):
     for tab, prefix in (("Two kinds of path", "p"), ("Back to noise", "b"), ("Likelihood", "k")):
         lab.get_by_role("tab", name=tab).click()
@@ -153,6 +158,7 @@ def test_the_three_looks_show_their_films_and_numbers(lab):
     expect(lab.locator("#k-plot .js-plotly-plot")).to_be_visible()
 
 
+@pytest.mark.whole
 def test_a_link_brings_the_panels_back(lab, browser):
     slide(lab, "#l-steps input[type=range]", 3)
     expect(lab.locator("#l-link a")).to_have_attribute("href", re.compile("steps=3"))

@@ -78,6 +78,7 @@ def test_a_repository_that_is_not_there_is_a_message_and_a_pull_can_be_stopped(h
     assert store.records() == {}
 
 
+@pytest.mark.whole
 def test_choosing_data_of_the_hub_anywhere_pulls_its_model(hub, page, monkeypatch):
     weights = {k[6:]: v for k, v in load_file(GOLDEN).items() if k.startswith("state.")}
     file = io.BytesIO()

@@ -179,6 +179,7 @@ def test_compare_opens_with_every_method_from_the_same_noise(comparing):
     assert half_way[0] != noise[0] and half_way[1:] == noise[1:]  # one step: no state between
 
 
+@pytest.mark.whole
 def test_the_distances_to_the_exact_solution_follow_the_pictures(browser, url):
     """Two digits only: the exact solution of ten takes half a minute here."""
     with visit(browser, viewport={"width": 1280, "height": 900}) as context:
@@ -189,6 +190,7 @@ def test_the_distances_to_the_exact_solution_follow_the_pictures(browser, url):
         expect(page.locator("#c-distance .js-plotly-plot")).to_be_visible()
 
 
+@pytest.mark.whole
 def test_rows_of_ones_own_and_a_link_to_them(comparing, browser):
     comparing.locator("#c-rows textarea").fill(
         "mnist-meanflow:average:1:1\nmnist-meanflow:average:1:3"
@@ -213,6 +215,7 @@ def test_a_wrong_row_is_a_message_and_the_rows_stay(comparing):
     assert strips(comparing) == shown
 
 
+@pytest.mark.whole
 def test_a_preset_of_points_and_a_row_more(comparing):
     pick(comparing, "c-data", "Two moons")
     expect(comparing.locator("#c-table")).to_contain_text("moons-reflow")
@@ -232,6 +235,7 @@ def test_two_rows_under_one_handle_and_files_of_all(comparing):
         expect(comparing.locator("#c-files")).to_contain_text(suffix)
 
 
+@pytest.mark.whole
 def test_a_digit_goes_back_to_noise_and_forward_again(comparing):
     comparing.locator("#c-invert button").first.click()
     comparing.locator("#i-go").click()

@@ -89,6 +89,7 @@ def begin(page: Page) -> None:
     page.locator("#f-go").click()
 
 
+@pytest.mark.whole
 def test_a_second_visitor_sees_the_place_in_the_queue(page, browser, url):
     """One trains at a time; who waits sees where, and has a turn when the other one stops."""
     running = re.compile(r"Step \d+ of 2000")
