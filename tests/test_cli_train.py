@@ -28,9 +28,11 @@ def run(tiny, tmp_path, capsys):
             cli.main(["finetune", model, "--data", str(where), "--steps", "20", *more])
         return done.value.code, *capsys.readouterr()
 
-    before = signal.getsignal(signal.SIGINT)
+    # A shell starts what runs in the background with Ctrl-C ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield call
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

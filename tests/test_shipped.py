@@ -37,7 +37,7 @@ def test_a_shipped_checkpoint_is_small_whole_and_made_by_its_recipe(name):
     assert all(row["n"] > 0 for row in config.results["rows"])
 
 
-# Of all checkpoints these are measured in `make test`; two of points, a few digits.
+# These are measured in `make test`, all in `make test-all`.
 SOME = ("moons-reflow", "rings-meanflow", "mnist-meanflow")
 
 
