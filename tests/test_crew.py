@@ -257,8 +257,8 @@ def test_a_batch_that_leaves_a_process_without_a_row_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"7 rows cannot be shared by 8 process\(es\) in 1 part"):
         list(run_recipe(recipe(), tmp_path / "x", processes=Stub(0, 8)))
     with pytest.raises(ValueError, match="cannot be shared"):
-        Stub(0, 2).check(7, 4)
-    Stub(0, 2).check(8, 4)
+        Stub(0, 2).check_batch(7, 4)
+    Stub(0, 2).check_batch(8, 4)
 
 
 def test_processes_need_accelerate_and_one_alone_does_not(monkeypatch):
