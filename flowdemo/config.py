@@ -35,7 +35,7 @@ class Measured(Strict):
 
 
 class Results(BaseModel):
-    """What `evaluate` writes: the rows, straightness, and what real data reaches."""
+    """All that `evaluate` measured: rows, straightness, and the values of real data."""
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
     straightness: float | None = None
@@ -44,16 +44,16 @@ class Results(BaseModel):
 
 
 class Cost(Strict):
-    """What training took, and before it the training of others."""
+    """The cost of training, and of the checkpoints that were trained before it (`chain`)."""
 
     images_seen: int = Field(ge=0)
     hours: float = Field(ge=0)
-    machine: str = Field(pattern=MACHINE, max_length=200)  # it stands on the card
+    machine: str = Field(pattern=MACHINE, max_length=200)  # it is shown on the card
     chain: "dict[Source, Cost]" = {}
 
 
 def of_form(kind: type[BaseModel]) -> AfterValidator:
-    """A dictionary that is empty or has the form of `kind`; it stays a dictionary."""
+    """Checks that a dictionary is empty or has the form of `kind`; it stays a dictionary."""
 
     def check(content: dict[str, Any]) -> dict[str, Any]:
         if content:
@@ -64,7 +64,7 @@ def of_form(kind: type[BaseModel]) -> AfterValidator:
 
 
 class Origin(Strict):
-    """Where weights that others trained were read from: a file of a Hub repository."""
+    """The file of a Hub repository from which weights of others were converted."""
 
     repo: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", max_length=200)
     file: str = Field(pattern=r"^[\w./-]+$", max_length=200)
@@ -73,7 +73,7 @@ class Origin(Strict):
 
 
 class FineTune(Strict):
-    """What a checkpoint was fine-tuned from, and on what."""
+    """The start and the data of fine-tuning."""
 
     start: Source
     revision: str = Field(pattern=r"^[\w ]*$", max_length=64)
@@ -87,12 +87,12 @@ class FineTune(Strict):
 class ModelConfig(Strict):
     """`config.json` of a checkpoint.
 
-    The network works on `shape`: pixels p in [0, 1] enter it, with a margin of `crop` zeros on every
-    side, as (p - mean) / std, numbers that hold for each channel (each coordinate of points). With a
-    `decoder`, p are its latents. `guided_channels` are the first ones, to which alone CFG applies.
+    The network takes samples of `shape`. Pixels p in [0, 1] get a margin of `crop` zeros on every side
+    and enter as (p - mean) / std, by channel (or coordinate of points). With a `decoder`, p are its
+    latents. CFG applies only to the first `guided_channels`.
 
-    Time begins at `eps`. Where `trained_times` are "t0", "t1" or the k beginnings of k Euler steps, the
-    network knows its velocity there alone: it makes one step, only inverts in one, or makes k steps.
+    Time begins at `eps`. `trained_times` says that the velocity is known at single times only: at t = 0
+    ("t0": one step), at t = 1 ("t1": only inversion in one step), or where k Euler steps begin (k).
     """
 
     schema_version: Literal[2] = SCHEMA
@@ -128,7 +128,7 @@ class ModelConfig(Strict):
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
-        """The shape of a sample as people see it: pixels without the margin, decoded; or a point."""
+        """The shape of a finished sample: decoded pixels without the margin, or a point."""
         if len(self.shape) == 1:
             return self.shape
         channels, height, width = self.shape
@@ -138,12 +138,12 @@ class ModelConfig(Strict):
 
     @property
     def fixed_steps(self) -> int | None:
-        """How many steps the network makes, if it knows no other number."""
+        """The only number of steps that the network makes, or None."""
         return 1 if isinstance(self.trained_times, str) else self.trained_times
 
     @property
     def only_inverts(self) -> bool:
-        """Whether it goes from data to noise alone."""
+        """Whether it only goes from data to noise."""
         return self.trained_times == "t1"
 
     @model_validator(mode="after")
@@ -169,9 +169,9 @@ class ModelConfig(Strict):
 
 
 def from_version_1(content: dict[str, Any]) -> dict[str, Any]:
-    """Version 1 had one mean and one standard deviation for all channels."""
+    """Converts version 1, which had one mean and one standard deviation for all channels."""
     channels = content["shape"][0]
-    if channels not in range(1, MAX_SIDE + 1):  # before so many numbers are made
+    if channels not in range(1, MAX_SIDE + 1):  # before lists of that length are made
         raise ValueError("shape")
     spread = {key: [content.get(key, 0.5)] * channels for key in ("mean", "std")}
     return content | spread | {"schema_version": 2}
@@ -181,7 +181,7 @@ UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: from_versi
 
 
 def read_model_config(text: str, source: str) -> ModelConfig:
-    """The description in a `config.json` of any version: the one place where old ones become new."""
+    """Parses a `config.json` of any version; older ones are upgraded here and nowhere else."""
     try:
         content = from_json(text)
         while (version := content.get("schema_version")) in UPGRADES:
@@ -200,14 +200,14 @@ def parse(kind: type[Strict], text: str, source: str) -> Any:
 
 
 def parsed(kind: type[Strict], source: str, **fields: Any) -> Any:
-    """The same from fields."""
+    """A validated `kind` from fields; raises as `parse` does."""
     with one_line(source):
         return kind(**fields)
 
 
 @contextmanager
 def one_line(source: str) -> Iterator[None]:
-    """Inside, what pydantic says in many lines becomes a ValueError of one, of the first mistake."""
+    """Turns a pydantic error into a ValueError of one line, about the first mistake."""
     try:
         yield
     except ValidationError as error:

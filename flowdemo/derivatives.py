@@ -1,4 +1,4 @@
-"""du/dt along a path: what the MeanFlow identity needs, in three ways.
+"""du/dt along a path, for the MeanFlow identity, in three ways.
 
 Each takes u(x, t, s) and a point (x, t, s) with the velocity v there, and returns
 d/dt u(x_t, t, s) = (v . grad_x) u + d_t u, of the shape of x, without gradient.
@@ -13,13 +13,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from flowdemo.paths import expand_like
 
 AverageVelocity = Callable[[Tensor, Tensor, Tensor], Tensor]  # u(x, t, s)
-EPSILON = (
-    0.005  # of the finite difference, whose error is of the order EPSILON^2 (arXiv:2509.04394)
-)
+EPSILON = 0.005  # of the finite difference; its error is O(EPSILON^2) (arXiv:2509.04394)
 
 
 def eager(net: nn.Module) -> nn.Module:
-    """The network as it is written, where it is a compiled one."""
+    """The network itself, if `net` is its compiled version."""
     return getattr(net, "_orig_mod", net)
 
 
@@ -32,7 +30,7 @@ def forward_mode(u: AverageVelocity, x: Tensor, t: Tensor, s: Tensor, v: Tensor)
 
 
 def double_backward(u: AverageVelocity, x: Tensor, t: Tensor, s: Tensor, v: Tensor) -> Tensor:
-    """The same product by reverse mode twice: the derivative by y of y^T J, times (v, 1).
+    """The same product by reverse mode twice: the derivative of y^T J (v, 1) by y.
 
     For networks without forward-mode derivatives that can be differentiated twice.
     """
@@ -50,8 +48,7 @@ def double_backward(u: AverageVelocity, x: Tensor, t: Tensor, s: Tensor, v: Tens
 def finite_difference(u: AverageVelocity, x: Tensor, t: Tensor, s: Tensor, v: Tensor) -> Tensor:
     """(u(x + e v, t + e, s) - u(x - e v, t - e, s)) / 2e: two evaluations, no differentiation.
 
-    t may leave [0, s] by e: it is the derivative of the network at t that is wanted, and the network
-    is smooth there.
+    t may leave [0, s] by e, where the network is smooth.
     """
     e = EPSILON
     with torch.autocast(x.device.type, enabled=False):  # bfloat16 is coarser than the difference
@@ -61,7 +58,7 @@ def finite_difference(u: AverageVelocity, x: Tensor, t: Tensor, s: Tensor, v: Te
 
 @torch.no_grad()
 def split_average(u: AverageVelocity, x: Tensor, t: Tensor, r: Tensor, s: Tensor) -> Tensor:
-    """u(x_t, t, s) put together of two shorter steps (SplitMeanFlow, arXiv:2507.16884):
+    """u(x_t, t, s) from two shorter steps (SplitMeanFlow, arXiv:2507.16884):
 
     (s - t) u(x_t, t, s) = (r - t) u(x_t, t, r) + (s - r) u(x_r, r, s)
     x_r = x_t + (r - t) u(x_t, t, r)

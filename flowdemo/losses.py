@@ -1,4 +1,4 @@
-"""What training minimises. `net(x, t, s, label, guidance)`; x (batch, ...), the rest (batch,)."""
+"""Losses. Networks are called as `net(x, t, s, label, guidance)`; x (batch, ...), the rest (batch,)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,10 +14,9 @@ REDUCTIONS = {"mean": torch.mean, "sum": torch.sum}
 
 @dataclass(frozen=True)
 class Terms:
-    """What a batch costs, row by row: the loss with its gradient, and the raw error without.
+    """Loss (batch,) with gradient, and raw error |d|^2 (batch,) without.
 
-    The raw error |d|^2 is the one that is logged and compared: an adaptive weight makes the loss
-    nearly constant.
+    The raw error is logged and compared, since an adaptive weight makes the loss nearly constant.
     """
 
     loss: Tensor

@@ -5,13 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from flowdemo.couplings import COUPLINGS
-from flowdemo.losses import REDUCTIONS
 from flowdemo.paths import PATHS
-from flowdemo.resampling import RESAMPLERS
 from flowdemo.sizes import Strict
-from flowdemo.solvers import SOLVERS
-from flowdemo.times import ENDS, TIMES
 
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 Name = Annotated[str, Field(pattern=NAME)]
@@ -31,13 +26,8 @@ def one_of(registry: Mapping[str, object]) -> AfterValidator:
 
 
 PathName = Annotated[str, one_of(PATHS)]
-TimesName = Annotated[str, one_of(TIMES | ENDS | RESAMPLERS)]
 TimeSteps = Annotated[int, Field(ge=1, le=MAX_STEPS)]
-CouplingName = Annotated[str, one_of(COUPLINGS)]
-SolverName = Annotated[str, one_of(SOLVERS)]
-ReductionName = Annotated[str, one_of(REDUCTIONS)]
 Weight = Annotated[float, Field(ge=0, le=20)]  # of classifier-free guidance
-Side = Annotated[int, Field(ge=4, le=256)]
 
 
 class Defaults(Strict):

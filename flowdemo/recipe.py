@@ -4,27 +4,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from flowdemo.couplings import COUPLINGS
+from flowdemo.losses import REDUCTIONS
 from flowdemo.methods import METHODS
 from flowdemo.methods.meanflow import MeanFlowOptions
 from flowdemo.methods.reflow import Pairs
-from flowdemo.options import (
-    MAX_EPS,
-    CouplingName,
-    Name,
-    PathName,
-    ReductionName,
-    Schedule,
-    Side,
-    TimesName,
-    TimeSteps,
-    Weight,
-    one_of,
-)
+from flowdemo.options import MAX_EPS, Name, PathName, Schedule, TimeSteps, Weight, one_of
 from flowdemo.recipe_checks import check_recipe
+from flowdemo.resampling import RESAMPLERS
 from flowdemo.sizes import NetConfig, Share
-from flowdemo.times import ENDS
+from flowdemo.times import ENDS, TIMES
 
 MethodName = Annotated[str, one_of(METHODS)]
+Side = Annotated[int, Field(ge=4, le=256)]
 
 
 class Recipe(Schedule):
@@ -40,15 +32,15 @@ class Recipe(Schedule):
     net: NetConfig
     path: PathName = "linear"
     sigma_min: float = Field(0.0, ge=0, lt=1)
-    times: TimeSteps | TimesName = "uniform"
+    times: TimeSteps | Annotated[str, one_of(TIMES | ENDS | RESAMPLERS)] = "uniform"
     logit_mean: float = Field(0.0, ge=-10, le=10)
     logit_std: float = Field(1.0, gt=0, le=10)
     eps: float = Field(0.0, ge=0, le=MAX_EPS)
     share_start: Share = 0.0
-    coupling: CouplingName = "independent"
+    coupling: Annotated[str, one_of(COUPLINGS)] = "independent"
     loss: Literal["l2", "lpips", "lpips+l2"] = "l2"
     features: Literal["classifier", "lpips"] = "classifier"
-    reduction: ReductionName = "mean"
+    reduction: Annotated[str, one_of(REDUCTIONS)] = "mean"
     power: float = Field(0.0, ge=0, le=2)
     source: str | None = Field(None, max_length=500)
     shape: tuple[Literal[1, 3], Side, Side] | None = None

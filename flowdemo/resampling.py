@@ -1,4 +1,4 @@
-"""Times drawn where the loss is large, without a bias (arXiv:2102.09672, section 3.3)."""
+"""Importance sampling of times where the loss is large (arXiv:2102.09672, section 3.3)."""
 
 from typing import Protocol, runtime_checkable
 
@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 
 @runtime_checkable
 class Resampler(Protocol):
-    """A time sampler that learns from errors: what training and its saved state ask of one."""
+    """A time sampler that learns from errors; its state is saved with that of training."""
 
     def __call__(self, n: int, generator: Generator) -> Tensor: ...
 
@@ -22,7 +22,7 @@ class Resampler(Protocol):
 
 
 class LossSecondMoment:
-    """A time sampler that draws a bin of [0, 1] by the root mean square of its last errors.
+    """Draws a bin of [0, 1] with probability proportional to the root mean square of its last errors.
 
     p_i ~ sqrt(E[L_i^2]) over the last `history` errors of bin i, mixed with a `uniform` share; p is
     uniform until every bin is full. `weights` are 1 / (N p_i): with them, E over t of the weighted
@@ -32,7 +32,7 @@ class LossSecondMoment:
     def __init__(self, bins: int = 20, history: int = 10, uniform: float = 0.001):
         self.uniform = uniform
         self.errors = torch.zeros(bins, history, dtype=torch.float64)
-        self.counts = torch.zeros(bins, dtype=torch.int64)  # errors seen, also those forgotten
+        self.counts = torch.zeros(bins, dtype=torch.int64)  # of all errors so far
 
     def __call__(self, n: int, generator: Generator) -> Tensor:
         """t (n,): a bin by p, and uniform within it."""
@@ -54,22 +54,22 @@ class LossSecondMoment:
         return (1 / (bins * self.probabilities()[self.bins_of(t)])).float()
 
     def update(self, t: Tensor, errors: Tensor) -> None:
-        """Remembers raw, unweighted errors (batch,) at times t (batch,); each pushes out the oldest."""
+        """Stores raw, unweighted errors (batch,) at times t (batch,) in place of the oldest ones."""
         history = self.errors.shape[1]
         for row, error in zip(self.bins_of(t).tolist(), errors.tolist(), strict=True):
             self.errors[row, self.counts[row] % history] = error
             self.counts[row] += 1
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All that it remembers."""
+        """The stored errors."""
         return {"errors": self.errors, "counts": self.counts}
 
     def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
-        """Remembers what another did."""
+        """Restores stored errors."""
         self.errors, self.counts = tensors["errors"], tensors["counts"]
 
     def bins_of(self, t: Tensor) -> Tensor:
-        """The bin (batch,) that each time lies in."""
+        """The bin (batch,) of each time."""
         bins = len(self.counts)
         return (t * bins).long().clamp(0, bins - 1)
 

@@ -1,4 +1,4 @@
-"""The sizes of networks, bounded: a file may not ask for the whole memory."""
+"""Sizes of networks, with bounds: a hostile file must not ask for the whole memory."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
-TimeInputs = Literal["t,h", "t,s", "t,s,h", "h"]  # what a network is told, h = s - t
-Frequency = Annotated[float, Field(gt=0, le=10_000)]  # radians a unit of the highest sinusoid
+TimeInputs = Literal["t,h", "t,s", "t,s,h", "h"]  # the times that a network takes; h = s - t
+Frequency = Annotated[float, Field(gt=0, le=10_000)]  # of the highest sinusoid, radians a unit of t
 Rate = Annotated[float, Field(ge=0, lt=1)]
 MAX_ATTENTION = 1024  # pixels, or tokens, at the level that has attention
 LATER = {"time_inputs": "t,h", "max_frequency": 10.0, "dropout": 0.0}
@@ -26,7 +26,7 @@ class Strict(BaseModel):
 
 
 class OwnConfig(Strict):
-    """What the networks that are trained here share."""
+    """Networks that FlowDemo trains."""
 
     @model_validator(mode="after")
     def _told(self) -> "OwnConfig":
@@ -36,16 +36,13 @@ class OwnConfig(Strict):
 
     @model_serializer(mode="wrap")
     def _as_before(self, dump: Callable[["OwnConfig"], dict[str, Any]]) -> dict[str, Any]:
-        """Fields that came later are written only where they say something.
-
-        So the files of before are what they were, and a FlowDemo of before reads those of now.
-        """
+        """Writes newer fields only if they are not defaults, so that older versions read the file."""
         written = dump(self)
         return {key: value for key, value in written.items() if LATER.get(key) != value}
 
 
 class UNetConfig(OwnConfig):
-    """Sizes of `nets.unet.UNet`, bounded so that a hostile file cannot ask for the whole memory."""
+    """Sizes of `nets.unet.UNet`."""
 
     kind: Literal["unet"] = "unet"
     widths: tuple[Annotated[int, Field(ge=8, le=512, multiple_of=8)], ...] = Field(
@@ -92,10 +89,7 @@ class TransformerConfig(Strict):
 
 
 class DiTConfig(TransformerConfig, OwnConfig):
-    """Sizes of `nets.dit.DiT`, at most those of DiT-XL.
-
-    A `size` of `DIT_SIZES` fills `dim`, `depth` and `heads` where they are not given.
-    """
+    """Sizes of `nets.dit.DiT`, at most those of DiT-XL; a `size` of `DIT_SIZES` sets its defaults."""
 
     kind: Literal["dit"] = "dit"
     grain: ClassVar[int] = 4  # sines and cosines of two positions
@@ -121,7 +115,7 @@ class DiTConfig(TransformerConfig, OwnConfig):
 
 
 class PublicConfig(TransformerConfig):
-    """Sizes of a transformer that others trained, over patches of 2 x 2."""
+    """Sizes of a transformer that was trained elsewhere, over patches of 2 x 2."""
 
 
 class YarrConfig(PublicConfig):
@@ -158,7 +152,7 @@ NetConfig = Annotated[
 
 
 def check_net(net: Any, shape: tuple[int, ...]) -> None:
-    """ValueError unless the network works on samples of that shape, within bounded memory."""
+    """ValueError unless the network takes samples of that shape and needs bounded memory."""
     if isinstance(net, MLPConfig):
         if shape != (2,):
             raise ValueError("an 'mlp' works on points of shape [2]")
@@ -177,7 +171,7 @@ def check_net(net: Any, shape: tuple[int, ...]) -> None:
 
 
 def coarseness(net: UNetConfig | TransformerConfig) -> int:
-    """Pixels along a side of what attention sees as one."""
+    """Pixels along the side of one attention token."""
     if isinstance(net, UNetConfig):
         return net.patch * 2 ** (len(net.widths) - 1)
     return net.patch if isinstance(net, DiTConfig) else 2

@@ -8,25 +8,10 @@ from flowdemo.methods.meanflow import MEANFLOW
 from flowdemo.methods.reflow import REFLOW
 
 __all__ = [
-    "AVERAGE",
-    "METHODS",
-    "InLab",
-    "Loss",
-    "Method",
-    "Perceptual",
-    "Tuning",
-    "colour_of",
-    "solvers_of",
-]
+    "AVERAGE", "METHODS", "InLab", "Loss", "Method", "Perceptual", "Tuning", "colour_of", "solvers_of",
+]  # fmt: skip
 
-METHODS: dict[str, Method] = {
-    method.name: method
-    for method in (
-        FLOW_MATCHING,
-        REFLOW,
-        MEANFLOW,
-    )
-}
+METHODS: dict[str, Method] = {each.name: each for each in (FLOW_MATCHING, REFLOW, MEANFLOW)}
 COLOUR_OF_EXACT = "#555555"
 
 

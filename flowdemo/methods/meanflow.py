@@ -74,9 +74,8 @@ class MeanFlowOptions(Strict):
 
 @dataclass(frozen=True)
 class MeanFlow:
-    """The MeanFlow loss; `teacher(x, t, label, w)`, if there is one, gives the guided velocity.
-
-    `empty` is the label of rows without one.
+    """The MeanFlow loss. A `teacher(x, t, label, w)` gives the guided velocity; `empty` is the label
+    of rows without a class.
     """
 
     path: GaussianPath
@@ -108,14 +107,14 @@ class MeanFlow:
         return cls(path, times, options, empty=len(config.classes))
 
     def timed(self, batch: Batch, generator: Generator) -> Batch:
-        """The batch with (t, s): the first rows, which are in random order, have s > t."""
+        """The batch with times (t, s); its first rows, a share `share_interval`, have s > t."""
         n, o = len(batch.x_1), self.options
         k = round(o.share_interval * n)
         draw = INTERVALS[o.intervals]
         t, s = intervals(draw, self.times, k, generator, o.share_start, o.share_end)
         if o.intervals == "sorted":
             rest = self.times(n - k, generator)
-        else:  # which have a marginal of t of their own
+        else:  # these samplers have their own distribution of t
             rest, _ = draw(self.times, n - k, generator)
         t, s = torch.cat([t, rest]), torch.cat([s, rest])
         r = t + (s - t) * torch.rand(n, generator=generator) if o.derivative == SPLIT else None
@@ -132,14 +131,14 @@ class MeanFlow:
         return Terms(adaptive(error, self.options.power, self.options.c), error.detach())
 
     def average(self, net: nn.Module, x: Tensor, v: Tensor, batch: Batch, k: int) -> Tensor:
-        """What u(x_t, t, s) of the first k rows, which have s > t, is to be."""
+        """The target of u(x_t, t, s) for the first k rows, which have s > t."""
         label, w = batch.label[:k], None if batch.guidance is None else batch.guidance[:k]
         t, s, o, net = batch.t[:k], batch.s[:k], self.options, eager(net)
 
         def u(x: Tensor, t: Tensor, s: Tensor) -> Tensor:
             return net(x, t, s, label, w)
 
-        if o.derivative == SPLIT:  # a step of no length has no parts, only a velocity
+        if o.derivative == SPLIT:  # an interval of length 0 cannot be split: its target is v
             parts = split_average(u, x, t, batch.r[:k], s).to(v)
             return torch.where(expand_like(short(t, s), x), v, parts)
         tangent = v
@@ -149,7 +148,7 @@ class MeanFlow:
         return average_velocity_target(u, v, x, t, s, tangent, DERIVATIVES[o.derivative])
 
     def start(self, net: nn.Module, x_t: Tensor, u_t: Tensor, batch: Batch) -> Tensor:
-        """The velocity where it is needed: in all rows, but of `split` only in those of no length."""
+        """v(x_t, t) for the rows that need it: all, or with `split` those of length 0; others u_t."""
         if self.options.derivative != SPLIT:
             return self.velocity(net, x_t, u_t, batch)
         rows = short(batch.t, batch.s)
@@ -160,7 +159,7 @@ class MeanFlow:
 
     @torch.no_grad()
     def velocity(self, net: nn.Module, x_t: Tensor, u_t: Tensor, batch: Batch) -> Tensor:
-        """The velocity that the identity starts from: a teacher's or u_t, guided as the recipe says."""
+        """v of the MeanFlow identity: the teacher's velocity or u_t, guided as the recipe says."""
         o, t = self.options, batch.t
         low, high = o.guided_times
         inside = (t >= low) & (t <= high)
@@ -169,28 +168,33 @@ class MeanFlow:
         if self.teacher is not None:
             return self.teacher(x_t, t, batch.label, w).to(x_t)
         with without_dropout(net):
-            if o.guides and batch.guidance is None and (rows := inside & self.obeys(batch)).any():
+            if (
+                o.guides
+                and batch.guidance is None
+                and (rows := inside & self.labelled(batch)).any()
+            ):
                 return fixed_guided(net, x_t, u_t, batch, rows, o)
             if batch.guidance is not None and (guided := w != 1).any():
                 return self_guided(net, x_t, u_t, batch, guided)
         return u_t
 
-    def obeys(self, batch: Batch) -> Tensor:
-        """The rows that fixed guidance applies to: all, or those that have kept their label."""
+    def labelled(self, batch: Batch) -> Tensor:
+        """The rows that fixed guidance applies to: those with a label, or all (`dropped` "guided")."""
         if self.options.dropped == "guided" or self.empty is None:
             return torch.ones_like(batch.label, dtype=torch.bool)
         return batch.label != self.empty
 
 
 def short(t: Tensor, s: Tensor) -> Tensor:
-    """The rows whose step has no length to part."""
+    """The rows whose interval has length 0."""
     return s - t <= 1e-6
 
 
 def self_guided(net: nn.Module, x_t: Tensor, u_t: Tensor, batch: Batch, rows: Tensor) -> Tensor:
-    """u_t + (1 - 1/w)(v_c - v_u) on `rows`; v_c is the network's at w, v_u its empty one at w = 1.
+    """u_t + (1 - 1/w)(v_c - v_u) on `rows` (arXiv:2512.02012, section 4).
 
-    Its fixed point is v_u + w (v_c - v_u) with the unguided v_c (arXiv:2512.02012, section 4).
+    The network gives v_c (with label, at w) and v_u (without label, at w = 1). The fixed point is
+    v_u + w (v_c - v_u) with the unguided v_c.
     """
     x, t, label, w = x_t[rows], batch.t[rows], batch.label[rows], batch.guidance[rows]
     v_c = net(x, t, t, label, w)

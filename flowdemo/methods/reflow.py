@@ -1,12 +1,12 @@
 """Reflow (rectified flow, arXiv:2209.03003): flow matching on pairs that another flow made."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
 from flowdemo.methods.base import InLab, Method
 from flowdemo.methods.flow_matching import FlowMatching
-from flowdemo.options import MAX_STEPS, SolverName
+from flowdemo.options import MAX_STEPS, one_of
 from flowdemo.sizes import Strict
 from flowdemo.solvers import SOLVERS
 
@@ -20,7 +20,7 @@ class Pairs(Strict):
     """
 
     count: int = Field(ge=1, le=10_000_000)
-    solver: SolverName = "dopri5"
+    solver: Annotated[str, one_of(SOLVERS)] = "dopri5"
     steps: int | None = Field(None, ge=1, le=MAX_STEPS)
     tolerance: float = Field(1e-5, ge=1e-7, le=1e-1)
     seed: int = Field(1_000_003, ge=0)

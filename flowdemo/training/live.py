@@ -10,6 +10,7 @@ import torch
 from flowdemo.couplings import COUPLINGS, Batch, Coupling, reflow_pairs
 from flowdemo.data import dataset
 from flowdemo.methods import METHODS
+from flowdemo.methods.flow_matching import FLOW_MATCHING
 from flowdemo.model import Model
 from flowdemo.paths import PATHS
 from flowdemo.recipe import Recipe
@@ -31,7 +32,7 @@ class LabTraining:
     """What to train, in the words of a recipe; `loss` is a name of LOSSES."""
 
     data: str
-    method: str = "flow-matching"
+    method: str = FLOW_MATCHING.name
     path: str = "linear"
     coupling: str = "independent"
     times: str = "uniform"
