@@ -14,8 +14,7 @@ from flowdemo.nets.dropout import begin_step
 from flowdemo.paths import cosine, linear
 from flowdemo.sizes import DiTConfig, UNetConfig
 from flowdemo.times import uniform
-from tests.conftest import make_model
-from tests.conftest import randomised
+from tests.conftest import make_model, randomised
 from tests.test_losses import Exact, average_velocity_of_a_point, rng
 
 EMPTY = 9
