@@ -19,7 +19,7 @@ from flowdemo.files import save_tensors
 from flowdemo.losses import squared_error
 from flowdemo.noise import noise
 from flowdemo.recipe import Recipe
-from flowdemo.solvers import grid, integrate_adaptive
+from flowdemo.solvers import fixed_step, grid, integrate_adaptive
 from flowdemo.training import pairs
 from flowdemo.training.desk import HELD_OUT, HeldOut
 from flowdemo.training.pairs import load_pairs, make_pairs, pair_seconds
@@ -205,7 +205,8 @@ def test_pairs_are_the_teachers_flow_from_noise_known_by_its_number(tmp_path):
     pairs = load_pairs(plan, teacher, tmp_path)
     assert torch.equal(pairs.x_0, noise(plan.pairs.seed, 700, (2,)))
     row = 600
-    step = teacher.step("heun", pairs.label[row : row + 1], pairs.guidance[row : row + 1])
+    label, w = (rows[row : row + 1] for rows in (pairs.label, pairs.guidance))
+    step = fixed_step(lambda x, t: teacher.velocity(x, t, label, w), "heun")
     x = pairs.x_0[row : row + 1]
     for k in range(4):
         x = step(x, torch.tensor(k / 4), torch.tensor((k + 1) / 4))

@@ -17,6 +17,7 @@ from flowdemo.model import Model
 from flowdemo.nets import build_net
 from flowdemo.noise import noise
 from flowdemo.recipe import Recipe
+from flowdemo.request import Request
 from flowdemo.sampling import sample
 from flowdemo.training.draws import time_sampler
 from flowdemo.training.run import run_recipe
@@ -84,7 +85,7 @@ def test_sampling_asks_at_the_times_that_were_trained_and_at_no_others(taught, t
     with pytest.raises(ValueError, match="offers no solver 'heun', but euler"):
         sample(model, 5, 0, solver="heun")
     with pytest.raises(ValueError, match="only goes from noise to data"):
-        invert(model, torch.zeros(1, 2))
+        invert(model, torch.zeros(1, 2), Request())
 
 
 def test_a_step_from_eps_is_of_the_length_that_is_left(taught):
@@ -99,7 +100,7 @@ def test_a_step_from_eps_is_of_the_length_that_is_left(taught):
 def test_what_was_trained_at_the_end_inverts_in_one_step_and_does_nothing_else(taught, eps):
     model = student(taught, times="t1", eps=eps)  # while it trains no samples are drawn of it
     x_1 = torch.tensor([[0.5, -1.0], [1.5, 0.2]])
-    result = invert(asked(model), x_1, [0, 1], solver="rk4", steps=9)
+    result = invert(asked(model), x_1, Request(label=[0, 1], solver="rk4", steps=9))
     assert model.net.times == [1.0] and result.nfe == 1
     normalised = model.normalise(x_1)
     v = model.velocity(normalised, 1.0, torch.tensor([0, 1]))
