@@ -12,9 +12,8 @@ from flowdemo.methods import METHODS
 from flowdemo.methods.flow_matching import FlowMatching
 from flowdemo.methods.meanflow import MeanFlow, MeanFlowOptions
 from flowdemo.paths import PATHS, cosine, linear
-from flowdemo.recipe import Recipe
 from flowdemo.solvers import SOLVERS
-from flowdemo.times import TIMES, intervals, sorted_draws, uniform, with_start
+from flowdemo.times import TIMES, uniform
 
 
 def rng(seed=0):
@@ -157,11 +156,6 @@ def test_the_adaptive_weight_is_by_sample_and_carries_no_gradient():
     torch.testing.assert_close(gradient, weight[:, None] * d.detach() / 2)
 
 
-def test_power_zero_is_the_plain_squared_error():
-    error = torch.tensor([1.0, 4.0])
-    torch.testing.assert_close(adaptive(error, 0.0, 1e-3), error)
-
-
 def test_self_guidance_has_the_guided_velocity_as_fixed_point():
     """v + (1 - 1/w)(v_w - v_u) = v_w has the solution v_w = v_u + w (v - v_u)."""
     v_u, v_c = torch.tensor([[0.5, -1.0]]), torch.tensor([[2.0, 1.0]])
@@ -213,26 +207,8 @@ def test_times_lie_between_noise_and_data(name):
     assert t.mean() == pytest.approx(0.5, abs=0.02)
 
 
-def test_intervals_are_ordered_and_reach_the_corner_as_often_as_asked():
-    t, s = intervals(sorted_draws, uniform, 20_000, rng(), share_start=0.3, share_end=0.4)
-    assert (t <= s).all()
-    assert (t == 0).float().mean() == pytest.approx(0.3, abs=0.02)
-    assert (s == 1).float().mean() == pytest.approx(0.4, abs=0.02)
-    assert ((t == 0) & (s == 1)).float().mean() == pytest.approx(0.12, abs=0.02)
-    assert (with_start(uniform, 0.25)(20_000, rng()) == 0).float().mean() == pytest.approx(
-        0.25, abs=0.02
-    )
-
-
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_offers_the_ode_solvers_and_meanflow_its_own_step(name):
     offered = METHODS[name].solvers
     assert set(SOLVERS) <= set(offered)
     assert ("average" in offered) == (name == "meanflow")
-
-
-def test_a_recipe_without_what_its_method_needs_is_refused():
-    base = {"name": "x", "data": "moons", "net": {"kind": "mlp"}, "steps": 1}
-    for method, message in {"reflow": "pairs", "meanflow": "'meanflow' options"}.items():
-        with pytest.raises(ValueError, match=message):
-            Recipe(method=method, **base)

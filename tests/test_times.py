@@ -24,6 +24,7 @@ from flowdemo.times import (
     mode,
     u_shaped,
     uniform,
+    with_start,
 )
 from flowdemo.training.resume import load_state, save_state
 from flowdemo.training.run import prepare, run_recipe
@@ -122,6 +123,8 @@ def test_after_begins_at_eps_and_reaches_the_end():
 def test_a_mixture_draws_each_row_from_one_of_the_two():
     t = mixture(lambda n, g: torch.zeros(n), lambda n, g: torch.ones(n), 0.2)(N, rng())
     assert set(t.tolist()) == {0.0, 1.0} and t.mean().item() == pytest.approx(0.2, abs=3e-3)
+    start = (with_start(uniform, 0.25)(N, rng()) == 0).float().mean()
+    assert start.item() == pytest.approx(0.25, abs=5e-3)
     low = (TIMES["logit-normal-uniform"](N, rng()) < 0.01).float().mean()
     assert low.item() == pytest.approx(0.2 * 0.01, rel=0.2)  # of the logit-normal alone: 2e-6
 
@@ -164,6 +167,8 @@ def test_the_shares_of_starts_and_ends_are_independent(name):
     t, s = intervals(INTERVALS[name], uniform, N, rng(), share_start=0.5, share_end=0.25)
     zero, one = t == 0, s == 1
     assert (t <= s).all() and zero.float().mean().item() == pytest.approx(0.5, abs=5e-3)
+    if name == "sorted":  # others draw s = 1 themselves, up to rounding
+        assert one.float().mean().item() == pytest.approx(0.25, abs=5e-3)
     assert one[zero].float().mean().item() == pytest.approx(
         one[~zero].float().mean().item(), abs=8e-3
     )
