@@ -11,6 +11,7 @@ import pytest
 from gradio.context import LocalContext
 
 from flowdemo import checkpoints, settings, visitors
+from flowdemo import model as engine
 from flowdemo.checkpoints import load, read_config
 from flowdemo.training.finetune import FineTuning
 from flowdemo.ui import shelf, train, train_tab
@@ -56,7 +57,7 @@ def test_strangers_train_only_networks_about_as_cheap_as_the_shipped_ones(
     with pytest.raises(ValueError, match="tiny is too large to be trained on this public page"):
         list(run(PLAN, "tiny", basket_of(1)))
     monkeypatch.setattr(train, "COSTLIEST", 10**12)
-    monkeypatch.setattr("flowdemo.model.LARGE", 10)
+    monkeypatch.setattr(engine, "LARGE", 10)
     with pytest.raises(ValueError, match="too large"):
         train.start_of("tiny")
     monkeypatch.setenv("FLOWDEMO_PUBLIC", "0")
@@ -95,7 +96,7 @@ def test_strangers_bring_little_and_read_no_files_of_this_machine(
             gr.Error, match=r"^'?here only mnist, .* are read: upload pictures instead"
         ):
             list(add_place(Switch(), Basket(), "tiny", "x", path, 5))
-    monkeypatch.setattr("flowdemo.settings.max_pictures", lambda shape: 2)
+    monkeypatch.setattr(settings, "max_pictures", lambda shape: 2)
     basket = basket_of(2)
     with pytest.raises(gr.Error, match="3 pictures are too many: 2 at most"):
         add_drawing(basket, "tiny", "cross", pad())

@@ -234,5 +234,5 @@ def test_strangers_are_offered_what_this_machine_bears(public, monkeypatch):
     names = {row["name"] for row in shelf.rows()}
     assert YARR in names and "imagenet256-flow-matching-sit-xl" not in names
     assert "imagenet256-flow-matching-sit-s" in names
-    monkeypatch.setattr("flowdemo.ui.models.find_spec", lambda name: None)
+    monkeypatch.setattr(models, "find_spec", lambda name: None)
     assert "imagenet256-flow-matching-sit-s" not in {row["name"] for row in shelf.rows()}
