@@ -19,12 +19,12 @@ from pathlib import Path
 import torch
 
 from flowdemo.checkpoints import load_folder
-from flowdemo.config import parse
+from flowdemo.config.checkpoint import parse
+from flowdemo.config.recipe import Recipe
 from flowdemo.data import points_of
 from flowdemo.evaluation.metrics import wasserstein_2
-from flowdemo.recipe import Recipe
-from flowdemo.sampling import sample
-from flowdemo.training.bundled import set_value
+from flowdemo.sampling.run import sample
+from flowdemo.training.recipe_files import set_value
 from flowdemo.training.run import run_recipe
 
 SEEDS, STEPS, POINTS = (0, 1, 2), 2000, 2000

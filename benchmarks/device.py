@@ -18,19 +18,19 @@ from dataclasses import dataclass
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from flowdemo.config.recipe import Recipe
 from flowdemo.methods import AVERAGE, METHODS
 from flowdemo.model import Model
 from flowdemo.nets.transformer import plain_attention
-from flowdemo.recipe import Recipe
-from flowdemo.sampling import sample
-from flowdemo.training.bundled import read_recipe
-from flowdemo.training.crew import Processes
-from flowdemo.training.draws import draw_batch
+from flowdemo.sampling.run import sample
+from flowdemo.training.batches import draw_batch
+from flowdemo.training.dataset import dataset_of
 from flowdemo.training.estimate import random_pairs
 from flowdemo.training.perceptual import perceptual_of
 from flowdemo.training.precision import faster
+from flowdemo.training.processes import Processes
+from flowdemo.training.recipe_files import read_recipe
 from flowdemo.training.run import finished, machine, prepare
-from flowdemo.training.sets import dataset_of
 from flowdemo.training.trainer import backward, update
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")

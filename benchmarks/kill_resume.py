@@ -20,10 +20,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from flowdemo.couplings import Coupling, independent
-from flowdemo.noise import generator
-from flowdemo.recipe import Recipe
-from flowdemo.training import desk, pairs, run
+from flowdemo.config.recipe import Recipe
+from flowdemo.core.couplings import Coupling, independent
+from flowdemo.core.noise import generator
+from flowdemo.training import log, pairs, run
 
 BASE = {"name": "x", "data": "moons", "steps": 100, "batch_size": 64}
 MLP = {"kind": "mlp", "width": 16, "depth": 2}
@@ -54,7 +54,7 @@ def images(recipe: Recipe) -> Coupling:
 
 def work(plan: Recipe, folder: Path, told: connection.Connection) -> None:
     """The process that is killed: it starts or goes on, and tells of everything it does."""
-    desk.SAVE_SECONDS, pairs.SHARD = 0.02, 50  # a kill shall also hit a save
+    log.SAVE_SECONDS, pairs.SHARD = 0.02, 50  # a kill shall also hit a save
     if plan.data == "mnist":
         run.coupling_of = images
     for progress in run.run_recipe(plan, folder, resume=True):

@@ -11,8 +11,8 @@ import time
 import torch
 
 from flowdemo.training.live import LabTraining
-from flowdemo.ui.lab_train import Asked, View, train, train_chain
-from flowdemo.ui.lab_workspace import Workspace
+from flowdemo.ui.lab.train import Asked, View, train, train_chain
+from flowdemo.ui.lab.workspace import Workspace
 
 
 def main(steps: int) -> None:

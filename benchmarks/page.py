@@ -15,7 +15,7 @@ import torch
 from playwright.sync_api import Page, sync_playwright
 
 from flowdemo import load
-from flowdemo.noise import noise
+from flowdemo.core.noise import noise
 from flowdemo.ui import app
 
 ROWS = (

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import torch
 
 from flowdemo import load, sample
+from flowdemo.core.noise import noise
 from flowdemo.model import Model
-from flowdemo.noise import noise
 
 
 def seconds(run: Callable[[], object]) -> float:

@@ -18,19 +18,19 @@ from pathlib import Path
 
 import torch
 
-from flowdemo.cli_train import draw_samples
-from flowdemo.couplings import COUPLINGS
+from flowdemo.cli.train import draw_samples
+from flowdemo.config.recipe import Recipe
+from flowdemo.core.couplings import COUPLINGS
+from flowdemo.core.paths import linear
+from flowdemo.core.times import uniform
 from flowdemo.methods.flow_matching import FlowMatching
-from flowdemo.paths import linear
-from flowdemo.recipe import Recipe
-from flowdemo.times import uniform
-from flowdemo.training.bundled import read_recipe
-from flowdemo.training.desk import SAVE_SECONDS
-from flowdemo.training.draws import draw_batch
+from flowdemo.training.batches import draw_batch
+from flowdemo.training.dataset import coupling_of
+from flowdemo.training.log import SAVE_SECONDS
 from flowdemo.training.precision import autocast
-from flowdemo.training.resume import save_state
+from flowdemo.training.recipe_files import read_recipe
 from flowdemo.training.run import finished, prepare, run_recipe
-from flowdemo.training.sets import coupling_of
+from flowdemo.training.state_file import save_state
 
 NAME, PICTURE_STEPS = "mnist-flow-matching", 500
 CPU = torch.device("cpu")

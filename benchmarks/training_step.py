@@ -11,17 +11,17 @@ import time
 
 import torch
 
-from flowdemo.couplings import independent
+from flowdemo.config.recipe import Recipe
+from flowdemo.core.couplings import independent
+from flowdemo.core.paths import linear
+from flowdemo.core.times import uniform
 from flowdemo.methods import Loss
 from flowdemo.methods.flow_matching import FlowMatching
 from flowdemo.methods.meanflow import MeanFlow, MeanFlowOptions
 from flowdemo.model import Model
-from flowdemo.paths import linear
-from flowdemo.recipe import Recipe
-from flowdemo.times import uniform
-from flowdemo.training.bundled import read_recipe
-from flowdemo.training.crew import Processes
-from flowdemo.training.draws import draw_batch
+from flowdemo.training.batches import draw_batch
+from flowdemo.training.processes import Processes
+from flowdemo.training.recipe_files import read_recipe
 from flowdemo.training.run import finished, prepare
 from flowdemo.training.trainer import backward, update
 

@@ -6,9 +6,10 @@ samples = flowdemo.sample(model, n=16, label=7, guidance=2.0)
 
 from pathlib import Path
 
-from flowdemo import checkpoints, library
+from flowdemo import checkpoints
+from flowdemo.hub import download
 from flowdemo.model import Model
-from flowdemo.sampling import Samples, sample
+from flowdemo.sampling.run import Samples, sample
 
 __all__ = ["Model", "Samples", "load", "models", "sample"]
 
@@ -21,7 +22,7 @@ def load(name: str | Path) -> Model:
     """
     if isinstance(name, Path):
         return checkpoints.load_folder(name)
-    return library.load(name)
+    return download.load(name)
 
 
 def models() -> list[str]:

@@ -1,6 +1,6 @@
 """`python -m flowdemo`."""
 
-from flowdemo.cli import main
+from flowdemo.cli.main import main
 
 if __name__ == "__main__":  # processes that make reflow pairs import this module under another name
     main()

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flowdemo.config import ModelConfig
-from flowdemo.guidance import guided_velocity
+from flowdemo.config.checkpoint import ModelConfig
+from flowdemo.core.guidance import guided_velocity
 from flowdemo.methods import solvers_of
 
 LARGE = 20_000_000  # parameters

@@ -17,11 +17,11 @@ import torch
 
 from flowdemo import checkpoints
 from flowdemo.checkpoints import save
-from flowdemo.config import Defaults, ModelConfig
+from flowdemo.config.checkpoint import Defaults, ModelConfig
 from flowdemo.data import dataset
 from flowdemo.model import Model
 from flowdemo.nets import build_net
-from flowdemo.sizes import MLPConfig, UNetConfig
+from flowdemo.nets.sizes import MLPConfig, UNetConfig
 
 pytest_plugins = ["tests.hub.fixtures"]
 torch.set_num_threads(1)

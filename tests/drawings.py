@@ -8,10 +8,10 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from flowdemo.training.finetune import FineTuning
-from flowdemo.ui import train
-from flowdemo.ui.train_controls import add_drawing
-from flowdemo.ui.train_pictures import Basket
-from flowdemo.ui.train_tab import run_in_turn
+from flowdemo.ui.train import view as train
+from flowdemo.ui.train.controls import add_drawing
+from flowdemo.ui.train.pictures import Basket
+from flowdemo.ui.train.tab import run_in_turn
 from tests.pages import runner_of
 
 PLAN = FineTuning("mine", steps=3)

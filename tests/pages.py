@@ -3,7 +3,7 @@
 import html
 from urllib.parse import parse_qsl
 
-from flowdemo.ui.runner import Runner, Tab
+from flowdemo.ui.shared.runner import Runner, Tab
 
 
 def runner_of(tab: Tab) -> Runner:

@@ -1,7 +1,7 @@
 """The recipes of three methods on the moons, small and quick to learn."""
 
-from flowdemo.recipe import Recipe
-from flowdemo.sizes import MLPConfig
+from flowdemo.config.recipe import Recipe
+from flowdemo.nets.sizes import MLPConfig
 
 
 def recipe(method="flow-matching", **changes) -> Recipe:

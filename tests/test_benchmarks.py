@@ -7,9 +7,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import ablations, device, sampling, throughput, training_step
-from flowdemo.noise import generator
-from flowdemo.training import sets
-from flowdemo.training.bundled import read_recipe
+from flowdemo.core.noise import generator
+from flowdemo.training import dataset
+from flowdemo.training.recipe_files import read_recipe
 
 TINY = ("batch_size=4", "net.widths=[8,16]", "net.dim=16")
 
@@ -26,7 +26,7 @@ def test_every_kind_of_training_step_is_timed_against_flow_matching(capsys):
 
 def test_the_loop_is_timed_against_a_bare_one_and_all_else_by_itself(capsys, monkeypatch):
     images = torch.randint(256, (50, 1, 28, 28), generator=generator(0)).byte()
-    monkeypatch.setattr(sets, "training_set", lambda name: (images, torch.arange(50) % 10))
+    monkeypatch.setattr(dataset, "training_set", lambda name: (images, torch.arange(50) % 10))
     throughput.main(1, 2, *TINY)
     text = capsys.readouterr().out
     share, less = map(float, re.search(r"(\S+) of its speed, (\S+) with", text).groups())

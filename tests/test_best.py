@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from flowdemo.losses import Terms
-from flowdemo.noise import generator
+from flowdemo.core.noise import generator
+from flowdemo.methods.losses import Terms
 from flowdemo.training import best as keeping
 from flowdemo.training import finetune as tuning
 from flowdemo.training.best import best_of

@@ -15,11 +15,13 @@ from pydantic import TypeAdapter
 from safetensors.torch import load_file, save_file
 
 import flowdemo
-from flowdemo import cards, checkpoints, inventory, store
+from flowdemo import checkpoints
 from flowdemo.checkpoints import (
     CARD,
     CONFIG,
     WEIGHTS,
+    cache,
+    cards,
     folders,
     load,
     load_folder,
@@ -27,11 +29,12 @@ from flowdemo.checkpoints import (
     save,
     save_as,
 )
-from flowdemo.config import ModelConfig
-from flowdemo.recipe import Recipe
-from flowdemo.sampling import sample
-from flowdemo.sizes import NetConfig
-from flowdemo.training.bundled import read_recipe, recipe_names
+from flowdemo.config.checkpoint import ModelConfig
+from flowdemo.config.recipe import Recipe
+from flowdemo.hub import models
+from flowdemo.nets.sizes import NetConfig
+from flowdemo.sampling.run import sample
+from flowdemo.training.recipe_files import read_recipe, recipe_names
 from tests.conftest import make_model
 
 
@@ -56,9 +59,9 @@ def test_a_checkpoint_trained_here_is_listed_and_hides_a_shipped_one(trained, mo
     monkeypatch.setattr(checkpoints, "SHIPPED", shipped)
     model = make_model()
     save(model, shipped / model.name)
-    assert inventory.descriptions()[0]["where"] == "shipped"
+    assert models.descriptions()[0]["where"] == "shipped"
     save(model, trained / model.name)
-    row, *others = inventory.descriptions()
+    row, *others = models.descriptions()
     assert row["where"] == "trained here, hides the shipped one"
     assert {other["where"] for other in others} == {"on the Hub"}
     assert checkpoints.folders()[model.name] == trained / model.name
@@ -150,7 +153,7 @@ def test_only_what_was_converted_here_was_trained_by_others(tmp_path, monkeypatc
     origin = {"repo": "ann/good", "file": "a.pt", "revision": "a" * 40, "sha256": "b" * 64}
     broken(tmp_path / "claimed", origin=origin)
     assert load_folder(tmp_path / "claimed").config.origin is None
-    monkeypatch.setattr(store, "converted", lambda: tmp_path)
+    monkeypatch.setattr(cache, "converted", lambda: tmp_path)
     assert load_folder(tmp_path / "claimed").config.origin.repo == "ann/good"
 
 

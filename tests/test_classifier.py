@@ -8,17 +8,18 @@ import torch
 from torch import nn
 
 from flowdemo.checkpoints import save
-from flowdemo.cli import main
+from flowdemo.cli.main import main
+from flowdemo.config.options import Schedule
+from flowdemo.core.noise import generator
 from flowdemo.data import DATASETS, ClassifierPlan, DataSet
 from flowdemo.data.augment import crop_and_flip, grey_square
-from flowdemo.evaluation import classifier, fit, nearest
+from flowdemo.evaluation import classifier, nearest
 from flowdemo.evaluation import plane as plane_module
 from flowdemo.evaluation.classifier import FEATURES, judge, judge_or_error, settled, untrained
-from flowdemo.evaluation.fit import normalise_batches
 from flowdemo.evaluation.nearest import FILE, gallery
 from flowdemo.evaluation.plane import plane
-from flowdemo.noise import generator
-from flowdemo.options import Schedule
+from flowdemo.training import fit_classifier as fitting
+from flowdemo.training.fit_classifier import normalise_batches
 from tests.conftest import make_model
 
 
@@ -63,8 +64,8 @@ def test_what_ships_is_read_into_the_settled_network(tmp_path, monkeypatch):
     plain = settled(used(colour()))
     monkeypatch.setattr(classifier, "FOLDER", tmp_path)
     images = torch.rand(40, 3, 32, 32, generator=generator(1))
-    monkeypatch.setattr(fit, "pixels_of", lambda data, split: (images, torch.arange(40) % 10))
-    fit.write("cifar10", fit.rounded(plain), tmp_path / "cifar10")
+    monkeypatch.setattr(fitting, "pixels_of", lambda data, split: (images, torch.arange(40) % 10))
+    fitting.write("cifar10", fitting.rounded(plain), tmp_path / "cifar10")
     judge.cache_clear()
     try:
         referee = judge("cifar10")
@@ -73,7 +74,7 @@ def test_what_ships_is_read_into_the_settled_network(tmp_path, monkeypatch):
         right = (plain(images).argmax(1) == torch.arange(40) % 10).double().mean().item()
         assert report["test_accuracy"] == pytest.approx(right) and report["floor_images"] == 40
         assert (tmp_path / "cifar10" / FILE).is_file()
-        fit.write("cifar10", fit.rounded(plain), tmp_path / "without", gallery=False)
+        fitting.write("cifar10", fitting.rounded(plain), tmp_path / "without", gallery=False)
         assert not (tmp_path / "without" / FILE).exists()
     finally:
         judge.cache_clear()
@@ -98,12 +99,12 @@ def test_it_learns_from_batches_that_are_varied(monkeypatch, tmp_path):
     labels = torch.arange(100) % 10
     images = (labels / 10)[:, None, None, None] * torch.ones(1, 3, 32, 32)
     written = {}
-    monkeypatch.setattr(fit, "pixels_of", lambda data, split: (images, labels))
+    monkeypatch.setattr(fitting, "pixels_of", lambda data, split: (images, labels))
     monkeypatch.setattr(
-        fit, "write", lambda data, net, folder, gallery: written.update({data: net})
+        fitting, "write", lambda data, net, folder, gallery: written.update({data: net})
     )
     schedule = Schedule(steps=20, batch_size=20, learning_rate=3e-3, ema=0.8, warmup=5)
-    steps = list(fit.fit("cifar10", ClassifierPlan(schedule=schedule)))
+    steps = list(fitting.fit("cifar10", ClassifierPlan(schedule=schedule)))
     assert len(steps) == 20 and steps[-1].loss < 0.7 * steps[0].loss
     net = written["cifar10"]
     assert (net(images[:20]).argmax(1) == labels[:20]).float().mean() > 0.6
@@ -150,15 +151,15 @@ def test_a_data_set_of_images_is_one_entry_and_its_fitted_files(monkeypatch, tmp
     plan = ClassifierPlan("small", Schedule(steps=2, batch_size=8), gallery=True)
     entry = DataSet("Stripes", (1, 16, 16), ("a", "b"), 0.5, 0.5, classifier=plan)
     monkeypatch.setitem(DATASETS, "stripes", entry)
-    for module in (classifier, nearest, plane_module, fit):
+    for module in (classifier, nearest, plane_module, fitting):
         monkeypatch.setattr(module, "FOLDER", tmp_path)
-    monkeypatch.setattr(fit, "pixels_of", lambda data, split: (images, labels))
+    monkeypatch.setattr(fitting, "pixels_of", lambda data, split: (images, labels))
     with pytest.raises(
-        ValueError, match=r"of Stripes.*run python -m flowdemo\.evaluation\.fit stripes"
+        ValueError, match=r"of Stripes.*run python -m flowdemo\.training\.fit_classifier stripes"
     ):
         judge_or_error("stripes")
     judge.cache_clear()
-    assert len(list(fit.fit("stripes"))) == 2
+    assert len(list(fitting.fit("stripes"))) == 2
     assert judge_or_error("stripes").look(images)[1].shape == (40,)
     assert plane("stripes").points.shape == (40, 2)
     assert gallery("stripes").shape == (1, 16, 16)
@@ -174,4 +175,4 @@ def test_evaluate_says_in_one_line_what_must_be_fitted(trained, capsys):
         main(["evaluate", "clothes", "--n", "4"])
     said = capsys.readouterr().err
     assert end.value.code == 1 and said.count("\n") == 1
-    assert "run python -m flowdemo.evaluation.fit fashion-mnist" in said
+    assert "run python -m flowdemo.training.fit_classifier fashion-mnist" in said

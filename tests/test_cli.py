@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flowdemo import cli, exports, sampling
 from flowdemo.checkpoints import save
-from flowdemo.sampling import sample
+from flowdemo.cli import main
+from flowdemo.output import images
+from flowdemo.sampling import run as sampling
+from flowdemo.sampling.run import sample
 from tests.conftest import make_model
 
 ROOT = Path(__file__).parent.parent
@@ -29,7 +31,7 @@ def run(trained, capsys):
 
     def call(*arguments):
         with pytest.raises(SystemExit) as stop:
-            cli.main([str(a) for a in arguments])
+            main.main([str(a) for a in arguments])
         return stop.value.code, *capsys.readouterr()
 
     return call
@@ -39,13 +41,13 @@ def test_a_png_is_the_grid_of_the_samples(run, tmp_path):
     code, out, _ = run("sample", "small-mnist", "--n", 6, "--label", 7, "--out", tmp_path / "a.png")
     assert code == 0 and "NFE 2" in out
     picture = np.asarray(Image.open(tmp_path / "a.png"))
-    expected = exports.image_grid(sample(flow("small-mnist"), 6, 7).images)
+    expected = images.image_grid(sample(flow("small-mnist"), 6, 7).images)
     assert np.array_equal(picture, np.asarray(expected))
     assert picture.shape == (4 * (2 * 29 - 1), 4 * (3 * 29 - 1))
 
 
 def flow(name):
-    return cli.get(name, False)
+    return main.get(name, False)
 
 
 def test_an_npz_has_the_promised_arrays(run, tmp_path):
@@ -172,7 +174,7 @@ def test_python_dash_m_and_debug(run):
     plain = subprocess.run(call, capture_output=True, text=True, cwd=ROOT)
     assert plain.returncode == 1 and plain.stderr.startswith("flowdemo: no model 'nothing'")
     with pytest.raises(ValueError, match="no model 'nothing'"):
-        cli.main(["sample", "nothing", "--debug"])
+        main.main(["sample", "nothing", "--debug"])
     code, _, error = run("sample", "nothing", "--nonsense")
     assert code == 2 and "Traceback" not in error
 

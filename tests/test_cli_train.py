@@ -8,7 +8,9 @@ import pytest
 import torch
 from tqdm import tqdm
 
-from flowdemo import checkpoints, cli, cli_train
+from flowdemo import checkpoints
+from flowdemo.cli import main
+from flowdemo.cli import train as cli_train
 from flowdemo.training import finetune as tuning
 from flowdemo.training.finetune import Rehearsal
 from flowdemo.training.trainer import Progress
@@ -25,7 +27,7 @@ def run(tiny, tmp_path, capsys):
 
     def call(model, *more):
         with pytest.raises(SystemExit) as done:
-            cli.main(["finetune", model, "--data", str(where), "--steps", "20", *more])
+            main.main(["finetune", model, "--data", str(where), "--steps", "20", *more])
         return done.value.code, *capsys.readouterr()
 
     # A shell starts what runs in the background with Ctrl-C ignored.

@@ -9,12 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
-from flowdemo import sheets
 from flowdemo.checkpoints import folders, load, read_config, save
-from flowdemo.compare import FOLLOWED, compare, measure, resolve
-from flowdemo.noise import noise
-from flowdemo.presets import PRESETS, preset
-from flowdemo.request import Request
+from flowdemo.core.noise import noise
+from flowdemo.evaluation.compare import FOLLOWED, compare, measure, resolve
+from flowdemo.output import comparisons
+from flowdemo.sampling.presets import PRESETS, preset
+from flowdemo.sampling.request import Request
 from tests.conftest import make_model
 
 SMALL = {
@@ -201,7 +201,7 @@ def test_a_preset_takes_one_model_of_each_method(trained):
 
 def test_the_files_hold_what_was_measured(tmp_path):
     made = [measure(row) for row in rows("digits:euler:2", "digits:heun:2:1.5", n=3, seed=7)]
-    png, text, table = sheets.export_all(made, tmp_path)
+    png, text, table = comparisons.export_all(made, tmp_path)
     assert Image.open(png).width >= 3 * 4 * 28
     content = json.loads(Path(text).read_text())
     assert (content["n"], content["seed"]) == (3, 7)
@@ -211,23 +211,23 @@ def test_the_files_hold_what_was_measured(tmp_path):
     assert [float(line["rmse"]) for line in lines] == [row.rmse for row in made]
     assert [float(line["nfe"]) for line in lines] == [2, 8]  # the second is guided by two
     with pytest.raises(ValueError, match=r"end it in \.png"):
-        sheets.export(made, tmp_path / "a.gif")
+        comparisons.export(made, tmp_path / "a.gif")
 
 
 def test_points_of_all_rows_are_drawn_at_one_scale(tmp_path):
     made = rows("a", "c", n=50)
-    sheets.export(made, tmp_path / "a.png")
+    comparisons.export(made, tmp_path / "a.png")
     sheet = Image.open(tmp_path / "a.png")
-    assert sheet.height == 2 * (480 + 2 * sheets.CAPTION)
+    assert sheet.height == 2 * (480 + 2 * comparisons.CAPTION)
 
 
 def test_the_command_line_compares(trained, capsys):
-    from flowdemo import cli  # noqa: PLC0415
+    from flowdemo.cli import main  # noqa: PLC0415
 
     for name in ("a", "c"):
         save(SMALL[name], trained / name)
     with pytest.raises(SystemExit) as stop:
-        cli.main(
+        main.main(
             ["compare", "a:euler:3", "c", "--n", "4", "--json", "--out", str(trained / "x.png")]
         )
     assert stop.value.code == 0 and (trained / "x.png").is_file()
@@ -235,5 +235,5 @@ def test_the_command_line_compares(trained, capsys):
     assert [(line["model"], line["nfe"]) for line in lines] == [("a", 3), ("c", 2)]
     assert all(line["rmse"] is not None and line["seconds"] > 0 for line in lines)
     with pytest.raises(SystemExit) as stop:
-        cli.main(["compare", "a", "mnist-meanflow"])
+        main.main(["compare", "a", "mnist-meanflow"])
     assert stop.value.code == 1 and "must be the same" in capsys.readouterr().err

@@ -8,17 +8,12 @@ import gradio as gr
 import pytest
 
 from flowdemo.checkpoints import load, save
-from flowdemo.ui import adder, compare, text
-from flowdemo.ui.compare import beside, export_rows, films, link, measure, nearest, run, table
-from flowdemo.ui.compare_controls import (
-    SHARED,
-    choose_preset,
-    lines_of,
-    of_preset,
-    opened_by,
-    read,
-)  # fmt: skip
-from flowdemo.ui.work import Stopped, Switch
+from flowdemo.ui.compare import add_row
+from flowdemo.ui.compare import view as compare
+from flowdemo.ui.compare.controls import SHARED, choose_preset, lines_of, of_preset, opened_by, read
+from flowdemo.ui.compare.view import beside, export_rows, films, link, measure, nearest, run, table
+from flowdemo.ui.shared import text
+from flowdemo.ui.shared.work import Stopped, Switch
 from tests.conftest import make_model
 from tests.pages import query_of, runner_of, states_of
 
@@ -226,12 +221,12 @@ def test_what_is_measured_are_the_weights_that_made_the_samples(trained):
 
 
 def test_a_row_is_added_only_if_the_model_offers_it():
-    one = adder.with_row("", "moons-meanflow", "average", 1, 1e-3, 2.0)
-    two = adder.with_row(one + "\n\n", "moons-flow-matching", "dopri5", 1, 1e-4, 1.0)
+    one = add_row.with_row("", "moons-meanflow", "average", 1, 1e-3, 2.0)
+    two = add_row.with_row(one + "\n\n", "moons-flow-matching", "dopri5", 1, 1e-4, 1.0)
     assert two == "moons-meanflow:average:1:2\nmoons-flow-matching:dopri5@0.0001:1"
     with pytest.raises(gr.Error, match="offers no solver"):
-        adder.with_row(one, "moons-flow-matching", "average", 1, 1e-3, 1.0)
-    solver, steps, _, tolerance = adder.offered_by("moons-flow-matching")
+        add_row.with_row(one, "moons-flow-matching", "average", 1, 1e-3, 1.0)
+    solver, steps, _, tolerance = add_row.offered_by("moons-flow-matching")
     assert "average" not in solver["choices"] and steps["visible"] and not tolerance["visible"]
 
 

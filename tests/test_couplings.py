@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from flowdemo.couplings import COUPLINGS, Batch, independent, optimal_transport
-from flowdemo.losses import adaptive, squared_error
+from flowdemo.config.recipe import Recipe
+from flowdemo.core.couplings import COUPLINGS, Batch, independent, optimal_transport
+from flowdemo.core.paths import cosine
+from flowdemo.core.times import uniform
 from flowdemo.methods import METHODS
 from flowdemo.methods.flow_matching import FlowMatching
+from flowdemo.methods.losses import adaptive, squared_error
 from flowdemo.methods.meanflow import MeanFlowOptions
-from flowdemo.paths import cosine
-from flowdemo.recipe import Recipe
-from flowdemo.times import uniform
 from flowdemo.training.run import run_recipe
 
 

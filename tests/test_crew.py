@@ -16,10 +16,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from flowdemo.cli import main
-from flowdemo.recipe import Recipe
+from flowdemo.cli.main import main
+from flowdemo.config.recipe import Recipe
 from flowdemo.training import pairs
-from flowdemo.training.crew import Accelerated, Processes, started_processes
+from flowdemo.training.processes import Accelerated, Processes, started_processes
 from flowdemo.training.run import run_recipe, same_step
 from tests.conftest import make_model
 
@@ -265,6 +265,6 @@ def test_processes_need_accelerate_and_one_alone_does_not(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     assert started_processes().size == 1 and started_processes().is_main
     monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setattr("flowdemo.training.crew.find_spec", lambda name: None)
+    monkeypatch.setattr("flowdemo.training.processes.find_spec", lambda name: None)
     with pytest.raises(ValueError, match="pip install accelerate"):
         started_processes()

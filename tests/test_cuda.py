@@ -6,13 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from flowdemo.config.options import Schedule
+from flowdemo.core.noise import generator
 from flowdemo.data import ClassifierPlan
-from flowdemo.evaluation import fit
-from flowdemo.noise import generator
-from flowdemo.options import Schedule
-from flowdemo.sampling import sample
-from flowdemo.training import sets
-from flowdemo.training.bundled import read_recipe
+from flowdemo.sampling.run import sample
+from flowdemo.training import dataset, fit_classifier
+from flowdemo.training.recipe_files import read_recipe
 from flowdemo.training.run import prepare, run_recipe
 from tests.conftest import make_model
 
@@ -26,7 +25,7 @@ SMALL += ["precision=float32"]
 def few(monkeypatch, trained):
     """A few images in the place of CIFAR-10."""
     images = torch.randint(256, (40, 3, 32, 32), generator=generator(0)).byte()
-    monkeypatch.setattr(sets, "training_set", lambda name: (images, torch.arange(40) % 10))
+    monkeypatch.setattr(dataset, "training_set", lambda name: (images, torch.arange(40) % 10))
     return trained
 
 
@@ -76,7 +75,9 @@ def test_the_classifier_is_fitted_there(monkeypatch):
     labels = torch.arange(40) % 10
     images = (labels / 10)[:, None, None, None] * torch.ones(1, 3, 32, 32)
     written = []
-    monkeypatch.setattr(fit, "pixels_of", lambda data, split: (images, labels))
-    monkeypatch.setattr(fit, "write", lambda data, net, folder, gallery: written.append(net))
-    list(fit.fit("cifar10", ClassifierPlan(schedule=Schedule(steps=3, batch_size=20))))
+    monkeypatch.setattr(fit_classifier, "pixels_of", lambda data, split: (images, labels))
+    monkeypatch.setattr(
+        fit_classifier, "write", lambda data, net, folder, gallery: written.append(net)
+    )
+    list(fit_classifier.fit("cifar10", ClassifierPlan(schedule=Schedule(steps=3, batch_size=20))))
     assert written[0](images).shape == (40, 10)

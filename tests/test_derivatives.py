@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from flowdemo.couplings import Batch
-from flowdemo.derivatives import DERIVATIVES, eager, split_average
+from flowdemo.core.couplings import Batch
+from flowdemo.core.paths import PATHS, cosine
+from flowdemo.core.times import INTERVALS, uniform
+from flowdemo.methods.derivatives import DERIVATIVES, eager, split_average
 from flowdemo.methods.meanflow import SPLIT, MeanFlow, MeanFlowOptions
 from flowdemo.nets import build_net
-from flowdemo.paths import PATHS, cosine
-from flowdemo.sizes import DiTConfig, MLPConfig, UNetConfig
-from flowdemo.times import INTERVALS, uniform
+from flowdemo.nets.sizes import DiTConfig, MLPConfig, UNetConfig
 from tests.conftest import randomised
 from tests.test_losses import Exact, average_velocity_of_a_point, rng
 

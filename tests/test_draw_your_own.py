@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw
 
 from flowdemo import load, sample
-from flowdemo.data.drawn import to_digit
+from flowdemo.data.digits import to_digit
 from flowdemo.training.finetune import FineTuning, Tuned, finetune
 
 PAGE, ALIKE = 280, 0.67  # side of a drawing; likeness to the symbol that no digit reaches

@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import distributions
 
+from flowdemo.core.noise import noise
+from flowdemo.core.paths import PATHS
+from flowdemo.core.solvers import SOLVERS
 from flowdemo.data import OWN, points_of
 from flowdemo.data.toys import MIXTURES
 from flowdemo.evaluation.metrics import straightness
-from flowdemo.exact import SCALE, exact_model
-from flowdemo.noise import noise
-from flowdemo.paths import PATHS
-from flowdemo.sampling import sample
-from flowdemo.solvers import SOLVERS
+from flowdemo.sampling.exact_model import SCALE, exact_model
+from flowdemo.sampling.run import sample
 
 EMPTY = 8  # of eight-gaussians
 

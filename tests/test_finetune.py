@@ -7,17 +7,16 @@ import pytest
 import torch
 
 from flowdemo import checkpoints
-from flowdemo.cards import card
 from flowdemo.checkpoints import load_folder, save
-from flowdemo.cli import main
-from flowdemo.data.classes import class_name
-from flowdemo.exports import image_grid
+from flowdemo.checkpoints.cards import card
+from flowdemo.cli.main import main
+from flowdemo.data.class_names import class_name
 from flowdemo.methods import METHODS
 from flowdemo.nets import build_net
-from flowdemo.request import label_of
-from flowdemo.sampling import sample
+from flowdemo.output.images import image_grid
+from flowdemo.sampling.request import label_of
+from flowdemo.sampling.run import sample
 from flowdemo.training import finetune as tuning
-from flowdemo.training.bundled import read_recipe
 from flowdemo.training.finetune import (
     FROZEN,
     LABELS,
@@ -27,6 +26,7 @@ from flowdemo.training.finetune import (
     Tuned,
     finetune,
 )
+from flowdemo.training.recipe_files import read_recipe
 from flowdemo.training.rehearsal import TuningLoss, per_class
 from flowdemo.training.trainer import Progress
 from tests.conftest import make_model

@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from flowdemo.data import fit as module
-from flowdemo.data.drawn import to_digit
-from flowdemo.data.fit import fit, fit_for, opened
+from flowdemo.data import prepare as module
+from flowdemo.data.digits import to_digit
+from flowdemo.data.prepare import fit, fit_for, opened
 
 
 def noise(*shape):

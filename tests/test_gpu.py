@@ -10,10 +10,10 @@ import torch
 
 import flowdemo
 from flowdemo import model as models
-from flowdemo.request import Request
-from flowdemo.sampling import run
-from flowdemo.ui import gpu
-from flowdemo.ui.models import budget, load, operations_of
+from flowdemo.sampling.request import Request
+from flowdemo.sampling.run import run
+from flowdemo.ui.shared import gpu
+from flowdemo.ui.shared.models import budget, load, operations_of
 from tests.conftest import make_model
 
 NAME = "moons-flow-matching"
@@ -106,7 +106,7 @@ def test_off_such_spaces_the_marked_function_is_the_plain_one(monkeypatch, is_th
 def test_on_the_cpu_a_larger_network_may_take_fewer_evaluations(monkeypatch):
     model = make_model("mnist")
     most = budget(model)
-    monkeypatch.setattr(flowdemo.ui.models, "CHEAP", operations_of(model) / 2)
+    monkeypatch.setattr(flowdemo.ui.shared.models, "CHEAP", operations_of(model) / 2)
     assert budget(model) == most // 2
     monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
     assert budget(model) == most // 20

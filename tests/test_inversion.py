@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from flowdemo.checkpoints import load
-from flowdemo.inversion import between, invert, round_trip_error
-from flowdemo.noise import noise
-from flowdemo.request import Request
-from flowdemo.sampling import sample
+from flowdemo.core.noise import noise
+from flowdemo.sampling.inversion import between, invert, round_trip_error
+from flowdemo.sampling.request import Request
+from flowdemo.sampling.run import sample
 from tests.conftest import make_model
 
 

@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from flowdemo.checkpoints import load
-from flowdemo.exports import image_grid
-from flowdemo.request import Request
-from flowdemo.sampling import sample
-from flowdemo.ui import text
-from flowdemo.ui.invert import GUESS, TAB, WAY, Trip, example, run
-from flowdemo.ui.work import Stopped, Switch
+from flowdemo.output.images import image_grid
+from flowdemo.sampling.request import Request
+from flowdemo.sampling.run import sample
+from flowdemo.ui.compare.invert import GUESS, TAB, WAY, Trip, example, run
+from flowdemo.ui.shared import text
+from flowdemo.ui.shared.work import Stopped, Switch
 from tests.pages import runner_of
 
 

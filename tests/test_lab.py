@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from flowdemo.checkpoints import load
+from flowdemo.core.solvers import Trajectory
 from flowdemo.data import OWN
 from flowdemo.data.toys import MIXTURES
-from flowdemo.lab import (
+from flowdemo.evaluation.fields import (
     TIMES,
     Source,
     average_field,
@@ -23,9 +24,8 @@ from flowdemo.lab import (
     velocity_error,
     velocity_field,
 )
-from flowdemo.request import Request
-from flowdemo.sampling import Samples, sample
-from flowdemo.solvers import Trajectory
+from flowdemo.sampling.request import Request
+from flowdemo.sampling.run import Samples, sample
 from tests.conftest import make_model
 
 EIGHT = Source("eight-gaussians")

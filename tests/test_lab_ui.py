@@ -14,12 +14,14 @@ from gradio_client import Client
 
 from flowdemo import checkpoints
 from flowdemo.data import OWN
-from flowdemo.lab import SIDE, TIMES, Source, floor, velocity_field
+from flowdemo.evaluation.fields import SIDE, TIMES, Source, floor, velocity_field
 from flowdemo.methods import METHODS
 from flowdemo.training.live import LabTraining
-from flowdemo.ui import lab, lab_look, lab_text, lab_train, text
-from flowdemo.ui.lab import View, link, measure, run, table
-from flowdemo.ui.lab_controls import (
+from flowdemo.ui.lab import looks
+from flowdemo.ui.lab import text as lab_text
+from flowdemo.ui.lab import train as lab_train
+from flowdemo.ui.lab import view as lab
+from flowdemo.ui.lab.controls import (
     SHARED,
     Controls,
     Panels,
@@ -29,11 +31,13 @@ from flowdemo.ui.lab_controls import (
     read,
     take_drawing,
     take_table,
-)  # fmt: skip
-from flowdemo.ui.lab_look import Pairs, Place, back_to_noise, likelihood, two_kinds
-from flowdemo.ui.lab_train import Asked, fresh_title, give_files, save_model
-from flowdemo.ui.lab_workspace import EXACT, MAX_MODELS, Workspace
-from flowdemo.ui.work import Stopped, Switch
+)
+from flowdemo.ui.lab.looks import Pairs, Place, back_to_noise, likelihood, two_kinds
+from flowdemo.ui.lab.train import Asked, fresh_title, give_files, save_model
+from flowdemo.ui.lab.view import View, link, measure, run, table
+from flowdemo.ui.lab.workspace import EXACT, MAX_MODELS, Workspace
+from flowdemo.ui.shared import text
+from flowdemo.ui.shared.work import Stopped, Switch
 from tests.pages import query_of, runner_of
 
 SHOWN = (EXACT, "two-gaussians-flow-matching", "two-gaussians-meanflow")
@@ -392,7 +396,7 @@ def test_two_kinds_of_path_can_be_stopped():
     switch.begin()
     switch.stop()
     asked = (switch, Workspace(), "moons", "linear", "independent", 0)
-    states = runner_of(lab_look.CONDITIONAL_PATHS).press(*asked)
+    states = runner_of(looks.CONDITIONAL_PATHS).press(*asked)
     assert [state[0] for state in states] == [text.STOPPED]
 
 

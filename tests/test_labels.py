@@ -7,14 +7,14 @@ import torch
 
 from flowdemo import checkpoints
 from flowdemo.checkpoints import load
-from flowdemo.compare import compare, labels_by_name, resolve, shared
 from flowdemo.evaluation.classifier import judge
-from flowdemo.request import Request
+from flowdemo.evaluation.compare import compare, labels_by_name, resolve, shared
+from flowdemo.sampling.request import Request
 from flowdemo.training.finetune import with_new_classes
-from flowdemo.ui import generate
-from flowdemo.ui.compare import films, run
-from flowdemo.ui.compare_controls import labels_offered, read
-from flowdemo.ui.controls import default_request
+from flowdemo.ui.compare.controls import labels_offered, read
+from flowdemo.ui.compare.view import films, run
+from flowdemo.ui.generate import view as generate
+from flowdemo.ui.generate.controls import default_request
 
 BASE = "mnist-meanflow"
 

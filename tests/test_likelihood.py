@@ -8,9 +8,9 @@ import torch
 from torch import distributions
 
 from flowdemo.checkpoints import load
-from flowdemo.exact import exact_model
-from flowdemo.likelihood import BATCH, divergence, log_likelihood, of_points
-from flowdemo.paths import PATHS
+from flowdemo.core.paths import PATHS
+from flowdemo.sampling.exact_model import exact_model
+from flowdemo.sampling.likelihood import BATCH, divergence, log_likelihood, of_points
 from tests.conftest import make_model
 
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from flowdemo import load
+from flowdemo.core.noise import noise
 from flowdemo.data import OWN
+from flowdemo.evaluation.fields import Source, distance, floor
 from flowdemo.evaluation.metrics import straightness
-from flowdemo.lab import Source, distance, floor
-from flowdemo.noise import noise
-from flowdemo.sampling import sample
+from flowdemo.sampling.run import sample
 from flowdemo.training import live, trainer
 from flowdemo.training.live import LOSSES, MAX_STEPS, LabTraining, Snapshot, live_recipe, train_live
 from flowdemo.training.run import PairsProgress

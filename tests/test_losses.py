@@ -4,16 +4,16 @@ import pytest
 import torch
 from torch import nn
 
-from flowdemo.couplings import Batch
-from flowdemo.guidance import guided_velocity
-from flowdemo.ideal import data_velocity
-from flowdemo.losses import adaptive, average_velocity_target, squared_error
+from flowdemo.core.couplings import Batch
+from flowdemo.core.exact import data_velocity
+from flowdemo.core.guidance import guided_velocity
+from flowdemo.core.paths import PATHS, cosine, linear
+from flowdemo.core.solvers import SOLVERS
+from flowdemo.core.times import TIMES, uniform
 from flowdemo.methods import METHODS
 from flowdemo.methods.flow_matching import FlowMatching
+from flowdemo.methods.losses import adaptive, average_velocity_target, squared_error
 from flowdemo.methods.meanflow import MeanFlow, MeanFlowOptions
-from flowdemo.paths import PATHS, cosine, linear
-from flowdemo.solvers import SOLVERS
-from flowdemo.times import TIMES, uniform
 
 
 def rng(seed=0):

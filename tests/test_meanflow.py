@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from flowdemo.couplings import Batch, drop_labels, independent
-from flowdemo.derivatives import DERIVATIVES
+from flowdemo.core.couplings import Batch, drop_labels, independent
+from flowdemo.core.paths import cosine, linear
+from flowdemo.core.times import uniform
+from flowdemo.methods.derivatives import DERIVATIVES
 from flowdemo.methods.meanflow import MeanFlow, MeanFlowOptions
 from flowdemo.nets import build_net
 from flowdemo.nets.dropout import begin_step
-from flowdemo.paths import cosine, linear
-from flowdemo.sizes import DiTConfig, UNetConfig
-from flowdemo.times import uniform
+from flowdemo.nets.sizes import DiTConfig, UNetConfig
 from tests.conftest import make_model, randomised
 from tests.test_losses import Exact, average_velocity_of_a_point, rng
 

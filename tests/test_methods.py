@@ -6,19 +6,19 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 
-from flowdemo.cards import card
 from flowdemo.checkpoints import load_folder
-from flowdemo.config import ModelConfig
-from flowdemo.lab import Source
-from flowdemo.losses import Terms
+from flowdemo.checkpoints.cards import card
+from flowdemo.config.checkpoint import ModelConfig
+from flowdemo.evaluation.fields import Source
 from flowdemo.methods import AVERAGE, METHODS, Tuning, colour_of
+from flowdemo.methods.losses import Terms
 from flowdemo.methods.meanflow import MEANFLOW, MeanFlow
-from flowdemo.plots import Timing, timing
-from flowdemo.sampling import sample
-from flowdemo.sizes import MLPConfig
-from flowdemo.training.bundled import read_recipe
+from flowdemo.nets.sizes import MLPConfig
+from flowdemo.output.plots import Timing, timing
+from flowdemo.sampling.run import sample
 from flowdemo.training.finetune import FineTuning, completed, refusal
 from flowdemo.training.live import LabTraining, live_recipe, train_live
+from flowdemo.training.recipe_files import read_recipe
 from flowdemo.training.run import run_recipe
 from tests.conftest import make_model
 

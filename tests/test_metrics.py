@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from flowdemo.core.noise import noise
 from flowdemo.evaluation.classifier import judge
 from flowdemo.evaluation.metrics import (
     curvature,
@@ -18,8 +19,7 @@ from flowdemo.evaluation.metrics import (
 )
 from flowdemo.evaluation.plane import plane
 from flowdemo.evaluation.report import evaluate, merge
-from flowdemo.noise import noise
-from flowdemo.plots import rates
+from flowdemo.output.plots import rates
 from tests.conftest import make_model
 
 

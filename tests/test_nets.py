@@ -14,9 +14,9 @@ from flowdemo import checkpoints
 from flowdemo.nets import build_net
 from flowdemo.nets.dropout import Dropout, begin_step, dropouts, without_dropout
 from flowdemo.nets.embed import NEW_INPUTS
+from flowdemo.nets.sizes import DIT_SIZES, DiTConfig, MLPConfig, UNetConfig, check_net
 from flowdemo.nets.transformer import PatchEmbedder, plain_attention, unpatch
-from flowdemo.sizes import DIT_SIZES, DiTConfig, MLPConfig, UNetConfig, check_net
-from flowdemo.training.bundled import read_recipe
+from flowdemo.training.recipe_files import read_recipe
 from tests.conftest import make_model, randomised
 
 N, SIZE = 3, 8
@@ -354,7 +354,7 @@ def test_without_a_rate_a_network_has_no_dropout_and_with_one_the_same_weights(k
 def test_planning_a_network_imports_no_compiler():
     """On "meta" some operations do, which takes longer than all else of the app's start."""
     code = (
-        "import sys, torch; from flowdemo.sizes import UNetConfig\n"
+        "import sys, torch; from flowdemo.nets.sizes import UNetConfig\n"
         "from flowdemo.nets import build_net\n"
         "with torch.device('meta'): build_net(UNetConfig(widths=(8, 16)), (1, 28, 28), 10)\n"
         "print('torch._dynamo' in sys.modules)"

@@ -14,14 +14,14 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from flowdemo.checkpoints import save
-from flowdemo.couplings import reflow_pairs
+from flowdemo.config.recipe import Recipe
+from flowdemo.core.couplings import reflow_pairs
+from flowdemo.core.noise import noise
+from flowdemo.core.solvers import fixed_step, grid, integrate_adaptive
 from flowdemo.files import save_tensors
-from flowdemo.losses import squared_error
-from flowdemo.noise import noise
-from flowdemo.recipe import Recipe
-from flowdemo.solvers import fixed_step, grid, integrate_adaptive
+from flowdemo.methods.losses import squared_error
 from flowdemo.training import pairs
-from flowdemo.training.desk import HELD_OUT, HeldOut
+from flowdemo.training.log import HELD_OUT, HeldOut
 from flowdemo.training.pairs import load_pairs, make_pairs, pair_seconds
 from flowdemo.training.precision import has_bfloat16
 from flowdemo.training.run import run_recipe

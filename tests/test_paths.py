@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from flowdemo.couplings import Batch
+from flowdemo.core.couplings import Batch
+from flowdemo.core.paths import PATHS, GaussianPath, cosine, linear, variance_preserving
 from flowdemo.methods.flow_matching import FlowMatching
 from flowdemo.methods.meanflow import MeanFlow, MeanFlowOptions
-from flowdemo.paths import PATHS, GaussianPath, cosine, linear, variance_preserving
 
 
 def rng(seed=0):

@@ -8,13 +8,13 @@ import torch
 from torch import nn
 
 from flowdemo.checkpoints import save
-from flowdemo.couplings import Batch
+from flowdemo.config.recipe import Recipe
+from flowdemo.core.couplings import Batch
+from flowdemo.core.paths import linear
 from flowdemo.data import dataset
 from flowdemo.evaluation.classifier import judge
 from flowdemo.methods import METHODS
 from flowdemo.methods.flow_matching import FlowMatching
-from flowdemo.paths import linear
-from flowdemo.recipe import Recipe
 from flowdemo.training import perceptual
 from flowdemo.training.perceptual import distance, in_colour, perceptual_of
 from flowdemo.training.run import run_recipe

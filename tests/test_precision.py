@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from flowdemo.derivatives import eager
+from flowdemo.core.noise import generator
 from flowdemo.methods import METHODS
-from flowdemo.noise import generator
+from flowdemo.methods.derivatives import eager
 from flowdemo.training.precision import autocast, faster
-from flowdemo.training.resume import load_state, save_state
 from flowdemo.training.run import prepare, run_recipe
+from flowdemo.training.state_file import load_state, save_state
 from flowdemo.training.trainer import Diverged, optimise
 from tests.test_trainer import CPU, INF, Scripted, moons, recipe, walk, weights
 

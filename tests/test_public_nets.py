@@ -5,7 +5,7 @@ from collections import OrderedDict
 import pytest
 import torch
 
-from flowdemo.adapters import ADAPTERS
+from flowdemo.nets.convert import ADAPTERS
 from flowdemo.nets.imf import IMF
 from flowdemo.nets.sit import SiT
 from flowdemo.nets.transformer import position_embedding

@@ -3,13 +3,13 @@
 import pytest
 from pydantic import ValidationError
 
-from flowdemo.derivatives import DERIVATIVES
+from flowdemo.config.recipe import Recipe
+from flowdemo.core.resampling import RESAMPLERS
+from flowdemo.core.times import ENDS, INTERVALS, TIMES
+from flowdemo.methods.derivatives import DERIVATIVES
 from flowdemo.methods.meanflow import SPLIT
 from flowdemo.nets import build_net
-from flowdemo.recipe import Recipe
-from flowdemo.resampling import RESAMPLERS
-from flowdemo.times import ENDS, INTERVALS, TIMES
-from flowdemo.training.bundled import read_recipe
+from flowdemo.training.recipe_files import read_recipe
 
 MLP, LONG = {"kind": "mlp"}, {"kind": "mlp", "end_time": True}
 FLOW = {"name": "x", "method": "flow-matching", "data": "moons", "steps": 1, "net": MLP}

@@ -8,20 +8,20 @@ from PIL import Image
 from torch import nn
 
 from flowdemo.checkpoints import load, save
-from flowdemo.cli_train import draw_samples
+from flowdemo.cli.train import draw_samples
+from flowdemo.config.recipe import Recipe
+from flowdemo.core.noise import noise
 from flowdemo.evaluation.report import evaluate
-from flowdemo.exports import export
-from flowdemo.inversion import invert
 from flowdemo.methods.reflow import Pairs
 from flowdemo.model import Model
 from flowdemo.nets import build_net
-from flowdemo.noise import noise
-from flowdemo.recipe import Recipe
-from flowdemo.request import Request
-from flowdemo.sampling import sample
-from flowdemo.training.draws import time_sampler
+from flowdemo.output.images import export
+from flowdemo.sampling.inversion import invert
+from flowdemo.sampling.request import Request
+from flowdemo.sampling.run import sample
+from flowdemo.training.batches import time_sampler
 from flowdemo.training.run import run_recipe
-from flowdemo.training.sources import check_teacher
+from flowdemo.training.teachers import check_teacher
 from tests.conftest import make_model
 
 TEACHER = "moons-flow-matching"

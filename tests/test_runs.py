@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from flowdemo.cards import chain_lines
 from flowdemo.checkpoints import load
+from flowdemo.checkpoints.cards import chain_lines
 from flowdemo.data import dataset
 from flowdemo.files import save_tensors
 from flowdemo.training import run
-from flowdemo.training.bundled import read_recipe
 from flowdemo.training.estimate import estimate
-from flowdemo.training.resume import load_state, save_state
+from flowdemo.training.recipe_files import read_recipe
 from flowdemo.training.run import PairsProgress, prepare, run_recipe
-from flowdemo.training.sources import check_teacher, costs_of
+from flowdemo.training.state_file import load_state, save_state
+from flowdemo.training.teachers import check_teacher, costs_of
 from tests.conftest import make_model
 from tests.plans import recipe
 
@@ -116,7 +116,7 @@ def test_a_run_that_was_killed_goes_on(trained):
     (trained / "plan.json").write_text(plan.model_dump_json())
     code = (
         "import sys, torch; from pathlib import Path\n"
-        "from flowdemo.training.bundled import read_recipe\n"
+        "from flowdemo.training.recipe_files import read_recipe\n"
         "from flowdemo.training import desk, run; torch.set_num_threads(1); desk.SAVE_SECONDS = 0.05\n"
         "for p in run.run_recipe(read_recipe(sys.argv[1]), Path(sys.argv[2])):\n"
         "    print(p.step, flush=True)"

@@ -5,11 +5,11 @@ import threading
 import pytest
 import torch
 
+from flowdemo.core.noise import noise
+from flowdemo.core.solvers import SOLVERS, SolverError
 from flowdemo.methods import METHODS
-from flowdemo.noise import noise
-from flowdemo.request import Request, label_of
-from flowdemo.sampling import MAX_EVALUATIONS, sample
-from flowdemo.solvers import SOLVERS, SolverError
+from flowdemo.sampling.request import Request, label_of
+from flowdemo.sampling.run import MAX_EVALUATIONS, sample
 from tests.conftest import make_model
 
 FIXED = [name for name, each in SOLVERS.items() if not (each.adaptive or each.multistep)]

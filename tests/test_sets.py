@@ -9,13 +9,13 @@ import torch
 from PIL import Image
 
 from flowdemo.checkpoints import load_folder
+from flowdemo.config.recipe import Recipe
 from flowdemo.data import training_set
 from flowdemo.evaluation.metrics import wasserstein_2
-from flowdemo.recipe import Recipe
-from flowdemo.sampling import sample
-from flowdemo.training import sets
+from flowdemo.sampling.run import sample
+from flowdemo.training import dataset
+from flowdemo.training.dataset import coupling_of, dataset_of
 from flowdemo.training.run import run_recipe
-from flowdemo.training.sets import coupling_of, dataset_of
 
 UNET = {"kind": "unet", "widths": [8], "dim": 16}
 
@@ -100,13 +100,13 @@ def test_a_run_does_not_go_on_with_other_pictures(tmp_path):
     plan = shapes(tmp_path / "own")
     next(run_recipe(plan, tmp_path / "x"))
     Image.fromarray(np.full((8, 8), 7, np.uint8)).save(tmp_path / "own" / "dark" / "0.png")
-    sets.own_pictures.cache_clear()
+    dataset.own_pictures.cache_clear()
     with pytest.raises(ValueError, match="or other pictures"):
         next(run_recipe(plan, tmp_path / "x", resume=True))
     kept = json.loads((tmp_path / "x" / "training" / "recipe.json").read_text())
-    sets.own_pictures.cache_clear()
+    dataset.own_pictures.cache_clear()
     shapes(tmp_path / "own")  # as they were
-    own = sets.own_pictures(plan.source, plan.shape)
+    own = dataset.own_pictures(plan.source, plan.shape)
     parts = own.images.numpy().tobytes(), own.labels.numpy().tobytes(), repr(own.classes).encode()
     assert kept["pictures"] == hashlib.sha256(b"".join(parts)).hexdigest()
 
@@ -114,11 +114,11 @@ def test_a_run_does_not_go_on_with_other_pictures(tmp_path):
 def test_pictures_that_cannot_be_read_are_named(tmp_path, caplog):
     plan = shapes(tmp_path / "own")
     (tmp_path / "own" / "dark" / "torn.png").write_bytes(b"no picture")
-    sets.own_pictures.cache_clear()
+    dataset.own_pictures.cache_clear()
     next(run_recipe(plan, tmp_path / "x"))
     (line,) = [record.getMessage() for record in caplog.records if "skipped" in record.getMessage()]
     assert line.startswith("skipped: dark/torn.png: ") or line.startswith("skipped: torn.png: ")
-    sets.own_pictures.cache_clear()
+    dataset.own_pictures.cache_clear()
 
 
 def test_own_pictures_do_not_go_by_the_name_of_another_set(tmp_path):

@@ -6,14 +6,14 @@ import json
 import pytest
 import torch
 
-from flowdemo.cards import card
 from flowdemo.checkpoints import CARD, SHIPPED, WEIGHTS, load_folder, read_config
+from flowdemo.checkpoints.cards import card
 from flowdemo.data import pixels_of
 from flowdemo.data.toys import TOYS
 from flowdemo.evaluation import report
 from flowdemo.evaluation.classifier import FOLDER, judge
-from flowdemo.sampling import sample
-from flowdemo.training.bundled import read_recipe
+from flowdemo.sampling.run import sample
+from flowdemo.training.recipe_files import read_recipe
 
 METHODS = ("flow-matching", "reflow", "meanflow")
 VARIANTS = ("mnist-reflow-distilled", "mnist-meanflow-dit", "mnist-meanflow-scratch")

@@ -4,17 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from flowdemo import presets
 from flowdemo.checkpoints import save
-from flowdemo.cli import main
-from flowdemo.compare import resolve
-from flowdemo.request import Request
-from flowdemo.ui import adder
-from flowdemo.ui.controls import default_request, properties
-from flowdemo.ui.generate import measure, numbers, run
-from flowdemo.ui.invert import goes_back
-from flowdemo.ui.lab_workspace import Workspace
-from flowdemo.ui.models import by_data, configs, load
+from flowdemo.cli.main import main
+from flowdemo.evaluation.compare import resolve
+from flowdemo.sampling import presets
+from flowdemo.sampling.request import Request
+from flowdemo.ui.compare import add_row
+from flowdemo.ui.compare.invert import goes_back
+from flowdemo.ui.generate.controls import default_request, properties
+from flowdemo.ui.generate.view import measure, numbers, run
+from flowdemo.ui.lab.workspace import Workspace
+from flowdemo.ui.shared.models import by_data, configs, load
 from tests.conftest import make_model
 
 DISTILLED = "mnist-reflow-distilled"
@@ -33,7 +33,7 @@ def test_generate_and_the_adder_offer_one_euler_step_that_cannot_be_changed():
     assert p["solver"]["choices"] == ["euler"]
     assert (p["steps"]["value"], p["steps"]["interactive"]) == (1, False)
     assert properties(default_request("mnist-reflow"))["steps"]["interactive"] is True
-    solver, steps, _ = adder.offer(DISTILLED)
+    solver, steps, _ = add_row.offer(DISTILLED)
     assert solver["choices"] == ["euler"] and steps["interactive"] is False
 
 

@@ -7,8 +7,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from flowdemo import solvers
-from flowdemo.solvers import (
+from flowdemo.core import solvers
+from flowdemo.core.solvers import (
     SOLVERS,
     SolverError,
     average_step,

@@ -5,12 +5,11 @@ import math
 import pytest
 import torch
 
-from flowdemo.couplings import Batch
-from flowdemo.methods.flow_matching import FlowMatching
-from flowdemo.paths import linear
-from flowdemo.recipe import Recipe
-from flowdemo.resampling import LossSecondMoment
-from flowdemo.times import (
+from flowdemo.config.recipe import Recipe
+from flowdemo.core.couplings import Batch
+from flowdemo.core.paths import linear
+from flowdemo.core.resampling import LossSecondMoment
+from flowdemo.core.times import (
     ENDS,
     INTERVALS,
     TIMES,
@@ -26,8 +25,9 @@ from flowdemo.times import (
     uniform,
     with_start,
 )
-from flowdemo.training.resume import load_state, save_state
+from flowdemo.methods.flow_matching import FlowMatching
 from flowdemo.training.run import prepare, run_recipe
+from flowdemo.training.state_file import load_state, save_state
 
 N = 200_000
 

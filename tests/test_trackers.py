@@ -9,13 +9,13 @@ import torch
 
 from flowdemo import checkpoints
 from flowdemo.checkpoints import save
-from flowdemo.cli import main
-from flowdemo.recipe import Recipe
+from flowdemo.cli.main import main
+from flowdemo.config.recipe import Recipe
 from flowdemo.training import trackers
+from flowdemo.training.dataset import coupling_of
 from flowdemo.training.estimate import estimate
 from flowdemo.training.pairs import make_pairs
 from flowdemo.training.run import prepare
-from flowdemo.training.sets import coupling_of
 from flowdemo.training.trainer import train
 from tests.conftest import make_model
 

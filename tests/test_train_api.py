@@ -11,7 +11,7 @@ from gradio_client import Client, handle_file
 
 from flowdemo import checkpoints
 from flowdemo.training.finetune import FineTuning
-from flowdemo.ui import train_api
+from flowdemo.ui.endpoints import finetune as train_api
 from tests.drawings import drawn, png
 
 

@@ -13,13 +13,13 @@ import torch
 from PIL import Image
 
 from flowdemo.checkpoints import save
-from flowdemo.data.drawn import to_digit
+from flowdemo.data.digits import to_digit
 from flowdemo.data.pictures import Pictures
-from flowdemo.ui import train_controls
-from flowdemo.ui.train import config_of
-from flowdemo.ui.train_controls import add_drawing, add_files, add_place, gathered
-from flowdemo.ui.train_pictures import Basket, sheet
-from flowdemo.ui.work import Switch
+from flowdemo.ui.shared.work import Switch
+from flowdemo.ui.train import controls as train_controls
+from flowdemo.ui.train.controls import add_drawing, add_files, add_place, gathered
+from flowdemo.ui.train.pictures import Basket, sheet
+from flowdemo.ui.train.view import config_of
 from tests.conftest import make_model
 from tests.drawings import PLAN, basket_of, drawn, pad, png, run, zip_of
 

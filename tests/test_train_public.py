@@ -10,16 +10,18 @@ import gradio as gr
 import pytest
 from gradio.context import LocalContext
 
-from flowdemo import checkpoints, settings, visitors
+from flowdemo import checkpoints, settings
 from flowdemo import model as engine
-from flowdemo.checkpoints import load, read_config
+from flowdemo.checkpoints import load, read_config, visitors
 from flowdemo.training.finetune import FineTuning
-from flowdemo.ui import shelf, train, train_tab
-from flowdemo.ui.lab_workspace import Workspace
-from flowdemo.ui.models import by_data, label_of, operations_of
-from flowdemo.ui.train_controls import add_drawing, add_place
-from flowdemo.ui.train_pictures import Basket
-from flowdemo.ui.work import Switch
+from flowdemo.ui.lab.workspace import Workspace
+from flowdemo.ui.models import listing as shelf
+from flowdemo.ui.shared.models import by_data, label_of, operations_of
+from flowdemo.ui.shared.work import Switch
+from flowdemo.ui.train import tab as train_tab
+from flowdemo.ui.train import view as train
+from flowdemo.ui.train.controls import add_drawing, add_place
+from flowdemo.ui.train.pictures import Basket
 from tests.drawings import PLAN, VALUES, basket_of, drawn, pad, png, press, run
 
 

@@ -8,18 +8,22 @@ import gradio as gr
 import pytest
 
 from flowdemo.checkpoints import load, read_config, save
-from flowdemo.compare import compare as run_rows
-from flowdemo.compare import resolve
-from flowdemo.request import Request
-from flowdemo.training.bundled import read_recipe
+from flowdemo.evaluation.compare import compare as run_rows
+from flowdemo.evaluation.compare import resolve
+from flowdemo.sampling.request import Request
 from flowdemo.training.finetune import Tuned
+from flowdemo.training.recipe_files import read_recipe
 from flowdemo.training.trainer import Progress
-from flowdemo.ui import compare, controls, text, train, train_tab
-from flowdemo.ui.controls import default_request, properties
-from flowdemo.ui.models import by_data
-from flowdemo.ui.train import TAB, Clock, Curve, View
-from flowdemo.ui.train_controls import add_drawing
-from flowdemo.ui.work import Stopped, Switch
+from flowdemo.ui.compare import view as compare
+from flowdemo.ui.generate import controls
+from flowdemo.ui.generate.controls import default_request, properties
+from flowdemo.ui.shared import text
+from flowdemo.ui.shared.models import by_data
+from flowdemo.ui.shared.work import Stopped, Switch
+from flowdemo.ui.train import tab as train_tab
+from flowdemo.ui.train import view as train
+from flowdemo.ui.train.controls import add_drawing
+from flowdemo.ui.train.view import TAB, Clock, Curve, View
 from tests.conftest import make_model
 from tests.drawings import PLAN, VALUES, basket_of, pad, press, run
 from tests.pages import runner_of, states_of

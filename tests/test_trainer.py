@@ -9,15 +9,15 @@ import torch
 from torch import nn
 
 from flowdemo.checkpoints import load_folder
-from flowdemo.couplings import Batch
-from flowdemo.losses import Terms
+from flowdemo.config.recipe import Recipe
+from flowdemo.core.couplings import Batch
+from flowdemo.core.noise import generator
 from flowdemo.methods import METHODS
+from flowdemo.methods.losses import Terms
 from flowdemo.nets.dropout import Dropout
-from flowdemo.noise import generator
-from flowdemo.recipe import Recipe
 from flowdemo.training import trainer
-from flowdemo.training.crew import Processes
-from flowdemo.training.desk import numbers_of
+from flowdemo.training.log import numbers_of
+from flowdemo.training.processes import Processes
 from flowdemo.training.run import prepare, run_recipe
 from flowdemo.training.trainer import Diverged, Progress, optimise
 

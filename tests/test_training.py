@@ -7,18 +7,18 @@ import torch
 
 from flowdemo import checkpoints
 from flowdemo.checkpoints import load
-from flowdemo.couplings import Batch, drop_labels, independent, reflow_pairs
+from flowdemo.core.couplings import Batch, drop_labels, independent, reflow_pairs
+from flowdemo.core.noise import noise
 from flowdemo.data import DATASETS, points_of
 from flowdemo.evaluation.metrics import straightness, wasserstein_2
 from flowdemo.nets import build_net
-from flowdemo.noise import noise
-from flowdemo.sampling import sample
-from flowdemo.sizes import MLPConfig
+from flowdemo.nets.sizes import MLPConfig
+from flowdemo.sampling.run import sample
 from flowdemo.training import trainer
-from flowdemo.training.bundled import read_recipe, recipe_names
-from flowdemo.training.draws import random_guidance
+from flowdemo.training.batches import random_guidance
+from flowdemo.training.recipe_files import read_recipe, recipe_names
 from flowdemo.training.run import prepare, run_recipe
-from flowdemo.training.sources import take_over
+from flowdemo.training.teachers import take_over
 from flowdemo.training.trainer import ema_decay
 from tests.conftest import make_model
 from tests.plans import recipe

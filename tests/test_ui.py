@@ -16,14 +16,23 @@ from plotly.graph_objects import Figure
 from flowdemo import checkpoints
 from flowdemo.checkpoints import folders, load, save
 from flowdemo.methods import METHODS
-from flowdemo.request import Request
-from flowdemo.sampling import sample
-from flowdemo.ui import app, controls, generate, shelf_events
-from flowdemo.ui.controls import default_request, find_class, guidable, opened_by, properties
-from flowdemo.ui.generate import View, export_run, is_live, link, numbers, run
-from flowdemo.ui.lab_workspace import Workspace
-from flowdemo.ui.player import film
-from flowdemo.ui.work import TIMED, Stopped, Switch, in_background, yielding
+from flowdemo.sampling.request import Request
+from flowdemo.sampling.run import sample
+from flowdemo.ui import app
+from flowdemo.ui.generate import controls
+from flowdemo.ui.generate import view as generate
+from flowdemo.ui.generate.controls import (
+    default_request,
+    find_class,
+    guidable,
+    opened_by,
+    properties,
+)
+from flowdemo.ui.generate.view import View, export_run, is_live, link, numbers, run
+from flowdemo.ui.lab.workspace import Workspace
+from flowdemo.ui.models import events as shelf_events
+from flowdemo.ui.shared.player import film
+from flowdemo.ui.shared.work import TIMED, Stopped, Switch, in_background, yielding
 from tests.conftest import make_model
 from tests.pages import query_of, runner_of
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor
 
+from flowdemo.config.options import Schedule
+from flowdemo.core.noise import generator
 from flowdemo.data.augment import crop_and_flip, jitter
 from flowdemo.data.images import load_images
 from flowdemo.data.toys import TOYS
-from flowdemo.noise import generator
-from flowdemo.options import Schedule
 
 # What a CPU makes in an hour: 87.7 % on the test set of CIFAR-10.
 PHOTOGRAPHS = Schedule(steps=3500, batch_size=256, learning_rate=3e-3, ema=0.998, weight_decay=0.1)
@@ -19,7 +19,7 @@ PHOTOGRAPHS = Schedule(steps=3500, batch_size=256, learning_rate=3e-3, ema=0.998
 
 @dataclass(frozen=True)
 class ClassifierPlan:
-    """How `evaluation/fit.py` trains the classifier of a data set of images.
+    """How `training/fit_classifier.py` trains the classifier of a data set of images.
 
     `network` is a name of `evaluation.classifier.NETWORKS`; `vary(pixels, generator)` augments a
     batch. With a `gallery`, training images that samples are compared with ship, too.
@@ -37,8 +37,8 @@ class DataSet:
 
     `mean` and `std` are one number for all channels (coordinates of points), or one for each. `note`
     stands beside measured numbers. `prepare`, a name of `data.fit.PREPARE`, is how drawings and uploads
-    are made to look like the images. Drawing, judging and the plane of images need nothing else but
-    the files that `python -m flowdemo.evaluation.fit NAME` writes, by the plan of `classifier`.
+    are made to look like the images. Drawing, judging and the plane of images need only the files that
+    `python -m flowdemo.training.fit_classifier NAME` writes, by the plan of `classifier`.
     """
 
     title: str

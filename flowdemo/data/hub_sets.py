@@ -9,12 +9,12 @@ from typing import Any
 
 import fsspec
 
+from flowdemo.config.options import REPO
 from flowdemo.data import DATASETS
-from flowdemo.data.fit import MAX_BYTES
+from flowdemo.data.archives import Entry, Source, chosen
 from flowdemo.data.images import IMAGE_COLUMNS, LABEL_COLUMNS, Table, column_of, parquet_files
-from flowdemo.data.sources import Entry, Source, chosen
+from flowdemo.data.prepare import MAX_BYTES
 from flowdemo.data.tables import cell_bytes, rows_of
-from flowdemo.hub import REPO
 
 KNOWN = {name: name for name, info in DATASETS.items() if info.is_image}
 KNOWN |= {DATASETS[name].hub_id: name for name in KNOWN if DATASETS[name].hub_id}

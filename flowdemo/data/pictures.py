@@ -11,10 +11,10 @@ from PIL import Image
 from torch import Tensor
 
 from flowdemo import settings
-from flowdemo.data.classes import check_classes, class_name, in_order, printable
-from flowdemo.data.fit import MAX_PIXELS, Prepare, fit, opened
+from flowdemo.data.archives import Choose, Entry, Source, archive, arrays, chosen, content, folder
+from flowdemo.data.class_names import check_classes, class_name, in_order, printable
 from flowdemo.data.hub_sets import KNOWN, is_hub_id, known, on_hub
-from flowdemo.data.sources import Choose, Entry, Source, archive, arrays, chosen, content, folder
+from flowdemo.data.prepare import MAX_PIXELS, Prepare, fit, opened
 from flowdemo.data.tables import tables
 
 Shape = tuple[int, int, int]

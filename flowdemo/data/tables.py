@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from flowdemo import settings
-from flowdemo.data.classes import SPLITS
+from flowdemo.data.archives import Choose, Entry, Source
+from flowdemo.data.class_names import SPLITS
 from flowdemo.data.images import IMAGE_COLUMNS, LABEL_COLUMNS, Table, column_of
-from flowdemo.data.sources import Choose, Entry, Source
 
 
 def tables(path: Path, split: str, choose: Choose) -> Source:

@@ -134,7 +134,7 @@ def judge_or_error(data: str) -> Judge:
     if found is None:
         raise ValueError(
             f"there is no fitted classifier of {dataset(data).title}, by which its samples are "
-            f"measured: run python -m flowdemo.evaluation.fit {data}"
+            f"measured: run python -m flowdemo.training.fit_classifier {data}"
         )
     return found
 

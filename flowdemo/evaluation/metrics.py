@@ -4,7 +4,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Generator, Tensor
 
-from flowdemo.solvers import Velocity, fixed_step, grid, integrate
+from flowdemo.core.solvers import Velocity, fixed_step, grid, integrate
 
 
 def moments(features: Tensor) -> tuple[Tensor, Tensor]:

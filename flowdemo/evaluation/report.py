@@ -8,15 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from flowdemo.config import Measured
+from flowdemo.config.checkpoint import Measured
 from flowdemo.data import pixels_of, points_of
 from flowdemo.evaluation.classifier import FOLDER, judge_or_error
 from flowdemo.evaluation.metrics import frechet_distance, moments, straightness, wasserstein_2
 from flowdemo.methods import AVERAGE
 from flowdemo.model import Model
-from flowdemo.request import Request, evaluations_per_step
-from flowdemo.sampling import Samples, Watch, run
-from flowdemo.starts import start
+from flowdemo.sampling.initial_noise import start
+from flowdemo.sampling.request import Request, evaluations_per_step
+from flowdemo.sampling.run import Samples, Watch, run
 
 NFES, GUIDANCES = (1, 2, 4, 8, 16, 50), (1.0, 2.0)
 SEED, BATCH, IMAGES, POINTS = 20_000_000, 100, 10_000, 2_000

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Generator, Tensor, nn
 
-from flowdemo.couplings import Batch
-from flowdemo.losses import Terms
-from flowdemo.options import Defaults
-from flowdemo.solvers import SOLVERS
+from flowdemo.config.options import Defaults
+from flowdemo.core.couplings import Batch
+from flowdemo.core.solvers import SOLVERS
+from flowdemo.methods.losses import Terms
 
 if TYPE_CHECKING:
-    from flowdemo.config import ModelConfig
+    from flowdemo.config.checkpoint import ModelConfig
 
 AVERAGE = "average"  # the solver name of the step that a network with an end time makes itself
 Perceptual = Callable[[Tensor, Tensor], Tensor]  # two batches (batch, ...) -> distances (batch,)

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Generator, nn
 
-from flowdemo.couplings import Batch
-from flowdemo.losses import Terms, adaptive, squared_error
+from flowdemo.core.couplings import Batch
+from flowdemo.core.paths import PATHS, GaussianPath
+from flowdemo.core.resampling import Resampler
+from flowdemo.core.times import TIMES, TimeSampler, after
 from flowdemo.methods.base import InLab, Method, Perceptual, Tuning
-from flowdemo.paths import PATHS, GaussianPath
-from flowdemo.resampling import Resampler
-from flowdemo.times import TIMES, TimeSampler, after
+from flowdemo.methods.losses import Terms, adaptive, squared_error
 
 if TYPE_CHECKING:
-    from flowdemo.config import ModelConfig
-    from flowdemo.recipe import Recipe
+    from flowdemo.config.checkpoint import ModelConfig
+    from flowdemo.config.recipe import Recipe
 
 
 @dataclass(frozen=True)

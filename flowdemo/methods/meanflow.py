@@ -15,21 +15,21 @@ import torch
 from pydantic import Field, model_validator
 from torch import Generator, Tensor, nn
 
-from flowdemo.couplings import Batch
-from flowdemo.derivatives import DERIVATIVES, eager, split_average
-from flowdemo.losses import Terms, adaptive, average_velocity_target, squared_error
+from flowdemo.config.options import one_of
+from flowdemo.core.couplings import Batch
+from flowdemo.core.paths import PATHS, GaussianPath, expand_like
+from flowdemo.core.resampling import RESAMPLERS
+from flowdemo.core.solvers import SOLVERS
+from flowdemo.core.times import INTERVALS, TIMES, TimeSampler, after, intervals
 from flowdemo.methods.base import AVERAGE, InLab, Method, Tuning
+from flowdemo.methods.derivatives import DERIVATIVES, eager, split_average
+from flowdemo.methods.losses import Terms, adaptive, average_velocity_target, squared_error
 from flowdemo.nets.dropout import without_dropout
-from flowdemo.options import one_of
-from flowdemo.paths import PATHS, GaussianPath, expand_like
-from flowdemo.resampling import RESAMPLERS
-from flowdemo.sizes import Share, Strict
-from flowdemo.solvers import SOLVERS
-from flowdemo.times import INTERVALS, TIMES, TimeSampler, after, intervals
+from flowdemo.nets.sizes import Share, Strict
 
 if TYPE_CHECKING:
-    from flowdemo.config import ModelConfig
-    from flowdemo.recipe import Recipe
+    from flowdemo.config.checkpoint import ModelConfig
+    from flowdemo.config.recipe import Recipe
 
 GuidedTeacher = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # (x, t, label, w)
 SPLIT = "split"  # the objective of SplitMeanFlow: no derivative, a step made of two shorter ones

@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from flowdemo.config.options import MAX_STEPS, one_of
+from flowdemo.core.solvers import SOLVERS
 from flowdemo.methods.base import InLab, Method
 from flowdemo.methods.flow_matching import FlowMatching
-from flowdemo.options import MAX_STEPS, one_of
-from flowdemo.sizes import Strict
-from flowdemo.solvers import SOLVERS
+from flowdemo.nets.sizes import Strict
 
 
 class Pairs(Strict):

@@ -6,9 +6,9 @@ from flowdemo.nets.dit import DiT
 from flowdemo.nets.imf import IMF
 from flowdemo.nets.mlp import MLP
 from flowdemo.nets.sit import SiT
+from flowdemo.nets.sizes import NetConfig, PublicConfig, TransformerConfig, UNetConfig
 from flowdemo.nets.unet import UNet
 from flowdemo.nets.yarr import YarrDiT
-from flowdemo.sizes import NetConfig, PublicConfig, TransformerConfig, UNetConfig
 
 NETS: dict[str, type[nn.Module]] = {
     "unet": UNet, "mlp": MLP, "dit": DiT, "yarr": YarrDiT, "sit": SiT, "imf": IMF,

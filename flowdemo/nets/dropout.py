@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import Generator, Tensor, nn
 
-from flowdemo.noise import mixed
+from flowdemo.core.noise import mixed
 
 
 class Dropout(nn.Module):

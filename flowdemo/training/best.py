@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Generator, Tensor
 
-from flowdemo.couplings import Batch
+from flowdemo.core.couplings import Batch
+from flowdemo.core.noise import generator
 from flowdemo.methods import Loss
-from flowdemo.noise import generator
 from flowdemo.training.precision import autocast
 from flowdemo.training.trainer import State
 

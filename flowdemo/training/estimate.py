@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from flowdemo.couplings import Batch, Coupling
+from flowdemo.config.recipe import Recipe
+from flowdemo.core.couplings import Batch, Coupling
 from flowdemo.data import DataSet
 from flowdemo.model import Model
-from flowdemo.recipe import Recipe
-from flowdemo.training.crew import Processes
+from flowdemo.training.dataset import coupling_of, dataset_of
 from flowdemo.training.pairs import SHARD, pairs_from
 from flowdemo.training.perceptual import perceptual_of
+from flowdemo.training.processes import Processes
 from flowdemo.training.run import device_of, finished, prepare
-from flowdemo.training.sets import coupling_of, dataset_of
-from flowdemo.training.sources import check_teacher, load_source
+from flowdemo.training.teachers import check_teacher, load_source
 from flowdemo.training.trainer import train
 
 STEPS, TRIED = 5, 16  # steps that are timed, after one that is not; pairs that are made

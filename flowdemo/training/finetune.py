@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from flowdemo.config import FineTune, ModelConfig
-from flowdemo.data.classes import check_classes
+from flowdemo.config.checkpoint import FineTune, ModelConfig
+from flowdemo.config.options import Schedule
+from flowdemo.core.noise import mixed
+from flowdemo.data.class_names import check_classes
 from flowdemo.methods import METHODS
 from flowdemo.model import Model
-from flowdemo.noise import mixed
-from flowdemo.options import Schedule
-from flowdemo.sizes import OwnConfig
+from flowdemo.nets.sizes import OwnConfig
 from flowdemo.training.best import LOOK, best_of
-from flowdemo.training.growth import LABELS, train_rows_only, with_new_classes
+from flowdemo.training.label_table import LABELS, train_rows_only, with_new_classes
 from flowdemo.training.rehearsal import TuningLoss, accuracy, rehearsal_samples
 from flowdemo.training.run import machine
-from flowdemo.training.sources import costs_of
+from flowdemo.training.teachers import costs_of
 from flowdemo.training.trainer import Diverged, Progress, Snapshot, State, optimise, start
 
 FROZEN: dict[str, Callable[[str], bool]] = {  # what is frozen -> whether a weight is trained

@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from flowdemo.couplings import COUPLINGS, Batch, Coupling, reflow_pairs
+from flowdemo.config.recipe import Recipe
+from flowdemo.core.couplings import COUPLINGS, Batch, Coupling, reflow_pairs
+from flowdemo.core.paths import PATHS
+from flowdemo.core.times import TIMES
 from flowdemo.data import dataset
 from flowdemo.methods import METHODS
 from flowdemo.methods.flow_matching import FLOW_MATCHING
 from flowdemo.model import Model
-from flowdemo.paths import PATHS
-from flowdemo.recipe import Recipe
-from flowdemo.sizes import MLPConfig
-from flowdemo.times import TIMES
+from flowdemo.nets.sizes import MLPConfig
 from flowdemo.training.pairs import SHARD, pairs_from
 from flowdemo.training.run import PairsProgress, finished, prepare
-from flowdemo.training.sources import check_teacher
+from flowdemo.training.teachers import check_teacher
 from flowdemo.training.trainer import Progress, Snapshot, State, train
 
 LOSSES = {"squared": 0.0, "adaptive": 0.75}  # name -> power of the adaptive weight

@@ -14,15 +14,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from flowdemo.couplings import Batch
+from flowdemo.config.recipe import Recipe
+from flowdemo.core.couplings import Batch
+from flowdemo.core.noise import generator, noise
+from flowdemo.core.solvers import SOLVERS, follow, grid
 from flowdemo.files import save_tensors, write_file
 from flowdemo.model import Model
-from flowdemo.noise import generator, noise
-from flowdemo.recipe import Recipe
-from flowdemo.solvers import SOLVERS, follow, grid
-from flowdemo.training.crew import Processes
-from flowdemo.training.draws import random_guidance
+from flowdemo.training.batches import random_guidance
 from flowdemo.training.precision import autocast
+from flowdemo.training.processes import Processes
 
 PARTS = {"x_1", "label", "guidance"}  # of a file of pairs
 SHARD = 500  # pairs a file; a killed run loses at most one file

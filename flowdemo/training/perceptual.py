@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from flowdemo.config.recipe import Recipe
 from flowdemo.data import DataSet
 from flowdemo.evaluation.classifier import judge
 from flowdemo.methods import Perceptual
-from flowdemo.recipe import Recipe
 
 Features = Callable[[Tensor], list[Tensor]]  # pixels -> maps (batch, channels, height, width)
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Generator, Tensor, nn
 
-from flowdemo.couplings import Batch
+from flowdemo.core.couplings import Batch
 from flowdemo.data.augment import augment
 from flowdemo.evaluation.classifier import judge
-from flowdemo.losses import Terms, adaptive, squared_error
 from flowdemo.methods import AVERAGE, Loss
+from flowdemo.methods.losses import Terms, adaptive, squared_error
 from flowdemo.model import Model
-from flowdemo.sampling import sample
+from flowdemo.sampling.run import sample
 
 REHEARSED, CHECKED = 40, 30  # samples a class: to rehearse, to measure accuracy
 SEED = 31_000_000  # of their noise

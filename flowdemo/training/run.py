@@ -9,21 +9,21 @@ from pathlib import Path
 import torch
 
 from flowdemo.checkpoints import save
-from flowdemo.config import Defaults, ModelConfig, parsed
-from flowdemo.couplings import COUPLINGS, Coupling, reflow_pairs
+from flowdemo.config.checkpoint import Defaults, ModelConfig, parsed
+from flowdemo.config.recipe import Recipe
+from flowdemo.core.couplings import COUPLINGS, Coupling, reflow_pairs
 from flowdemo.methods import METHODS, Perceptual
 from flowdemo.model import Model
 from flowdemo.nets import build_net
-from flowdemo.recipe import Recipe
-from flowdemo.sizes import check_net
-from flowdemo.training.crew import Accelerated, Processes
-from flowdemo.training.desk import HeldOut, RunLog, Track
-from flowdemo.training.draws import time_sampler
+from flowdemo.nets.sizes import check_net
+from flowdemo.training.batches import time_sampler
+from flowdemo.training.dataset import coupling_of, dataset_of
+from flowdemo.training.log import HeldOut, RunLog, Track
 from flowdemo.training.pairs import load_pairs, make_pairs, pair_seconds
 from flowdemo.training.perceptual import perceptual_of
-from flowdemo.training.resume import load_state
-from flowdemo.training.sets import coupling_of, dataset_of
-from flowdemo.training.sources import check_teacher, costs_of, load_source, same_run, take_over
+from flowdemo.training.processes import Accelerated, Processes
+from flowdemo.training.state_file import load_state
+from flowdemo.training.teachers import check_teacher, costs_of, load_source, same_run, take_over
 from flowdemo.training.trainer import Diverged, Progress, State, start, train
 
 ADVICE = "Take a smaller 'learning_rate' or 'clip', or 'precision' \"float32\""

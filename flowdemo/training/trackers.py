@@ -6,8 +6,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from flowdemo.recipe import Recipe
-from flowdemo.training.desk import Track
+from flowdemo.config.recipe import Recipe
+from flowdemo.training.log import Track
 
 SCALARS = ("loss", "error", "gradient", "skipped", "held_out")
 

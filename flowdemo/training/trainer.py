@@ -9,18 +9,18 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from flowdemo.couplings import Batch, Coupling
+from flowdemo.config.options import Schedule
+from flowdemo.config.recipe import Recipe
+from flowdemo.core.couplings import Batch, Coupling
+from flowdemo.core.noise import generator, mixed
+from flowdemo.core.resampling import Resampler
+from flowdemo.core.times import TimeSampler, uniform
 from flowdemo.methods import METHODS, Loss, Perceptual
 from flowdemo.model import Model
 from flowdemo.nets.dropout import begin_step
-from flowdemo.noise import generator, mixed
-from flowdemo.options import Schedule
-from flowdemo.recipe import Recipe
-from flowdemo.resampling import Resampler
-from flowdemo.times import TimeSampler, uniform
-from flowdemo.training.crew import Processes
-from flowdemo.training.draws import draw_batch
+from flowdemo.training.batches import draw_batch
 from flowdemo.training.precision import autocast, faster
+from flowdemo.training.processes import Processes
 
 BINS = 10  # of t in the log
 BAD_STEPS = 3  # in a row that end a run

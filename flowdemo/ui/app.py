@@ -5,19 +5,17 @@ from pathlib import Path
 import gradio as gr
 
 from flowdemo.settings import is_public
-from flowdemo.ui import (
-    api,
-    compare_tab,
-    generate_tab,
-    lab_api,
-    lab_tab,
-    shelf_tab,
-    text,
-    tour_tab,
-    train_api,
-    train_tab,
-    train_text,
-)
+from flowdemo.ui.compare import tab as compare_tab
+from flowdemo.ui.endpoints import finetune as train_api
+from flowdemo.ui.endpoints import lab as lab_api
+from flowdemo.ui.endpoints import sampling as api
+from flowdemo.ui.generate import tab as generate_tab
+from flowdemo.ui.lab import tab as lab_tab
+from flowdemo.ui.models import tab as shelf_tab
+from flowdemo.ui.shared import text
+from flowdemo.ui.tour import tab as tour_tab
+from flowdemo.ui.train import tab as train_tab
+from flowdemo.ui.train import text as train_text
 
 HERE = Path(__file__).parent
 # A system font: nothing is fetched from elsewhere.

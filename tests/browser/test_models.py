@@ -10,7 +10,9 @@ import torch
 from playwright.sync_api import Page, expect
 from safetensors.torch import load_file
 
-from flowdemo import catalogue, checkpoints, inventory, store
+from flowdemo import checkpoints
+from flowdemo.checkpoints import cache
+from flowdemo.hub import catalogue, models
 from tests.browser import open_hidden_tab
 from tests.hub import HubEndpoint
 
@@ -29,7 +31,7 @@ def hub(tmp_path, monkeypatch):
             "HF_HUB_DISABLE_XET": "1",
         }.items():
             monkeypatch.setenv(key, value)
-        with inventory.parcel("mnist-meanflow", "ann/digits") as folder:
+        with models.parcel("mnist-meanflow", "ann/digits") as folder:
             endpoint.add("ann/digits", {file.name: file.read_bytes() for file in folder.iterdir()})
         yield endpoint
 
@@ -75,7 +77,7 @@ def test_a_repository_that_is_not_there_is_a_message_and_a_pull_can_be_stopped(h
     expect(shelf.locator("#m-status")).to_contain_text("of 3.8 MB")
     shelf.locator("#m-stop").click()
     expect(shelf.locator("#m-status")).to_have_text("Stopped.")
-    assert store.records() == {}
+    assert cache.records() == {}
 
 
 @pytest.mark.whole
@@ -92,7 +94,7 @@ def test_choosing_data_of_the_hub_anywhere_pulls_its_model(hub, page, monkeypatc
     expect(page.locator("#link a")).to_have_attribute("href", re.compile(CLOTHES))
     expect(page.locator("#label")).to_contain_text("ankle boot")
     expect(page.locator("#data label", has_text="Fashion-MNIST")).not_to_contain_text("\u2193")
-    assert checkpoints.folders()[CLOTHES].is_relative_to(store.converted())
+    assert checkpoints.folders()[CLOTHES].is_relative_to(cache.converted())
 
 
 def test_a_model_is_removed_after_a_question(hub, shelf):

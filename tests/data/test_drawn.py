@@ -6,12 +6,12 @@ import torch
 from PIL import Image, ImageDraw
 
 from flowdemo.checkpoints import load
+from flowdemo.core.noise import generator
 from flowdemo.data.augment import SHIFT, affine, augment, flip
-from flowdemo.data.drawn import to_digit
+from flowdemo.data.digits import to_digit
 from flowdemo.data.statistics import BATCH, statistics
 from flowdemo.evaluation.classifier import judge
-from flowdemo.noise import generator
-from flowdemo.sampling import sample
+from flowdemo.sampling.run import sample
 
 
 def seven(ink, paper, mode="RGB", place=(60, 90), size=(400, 300)):

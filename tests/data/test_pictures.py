@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 
 from flowdemo import settings
-from flowdemo.data import fit as fit_module
-from flowdemo.data import hub_sets, sources
+from flowdemo.data import archives, hub_sets
 from flowdemo.data import pictures as pictures_module
-from flowdemo.data.classes import MAX_CLASSES, in_order
-from flowdemo.data.fit import fit_for
+from flowdemo.data import prepare as fit_module
+from flowdemo.data.class_names import MAX_CLASSES, in_order
 from flowdemo.data.pictures import Pictures, from_files, joined, read_pictures, reading
+from flowdemo.data.prepare import fit_for
 from tests.data.pictures import COLOUR, GREY, cells, encoded, hub_table, lay, levels, packed
 
 CLASSES = {
@@ -234,7 +234,7 @@ def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
 
 
 def test_a_member_that_is_too_large_is_read_no_further(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "MAX_BYTES", 1000)
+    monkeypatch.setattr(archives, "MAX_BYTES", 1000)
     monkeypatch.setattr(fit_module, "MAX_BYTES", 1000)
     files = {"a/small.png": encoded(1), "a/large.png": encoded(1) + bytes(2000)}
     for where in (lay(tmp_path / "mine", files), packed(tmp_path / "mine.zip", files)):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from flowdemo.data import DATASETS, OWN, points_of
-from flowdemo.data.own import fitted, parse_points
+from flowdemo.data.points import fitted, parse_points
 from flowdemo.data.toys import TOYS
 
 ROWS = [(k, -0.5 * k) for k in range(12)]

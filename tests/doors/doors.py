@@ -22,10 +22,11 @@ import torch
 from torch import Tensor
 
 import flowdemo
-from flowdemo import checkpoints, cli
-from flowdemo.inversion import invert, round_trip_error
-from flowdemo.noise import noise
-from flowdemo.request import ANY, Request
+from flowdemo import checkpoints
+from flowdemo.cli import main
+from flowdemo.core.noise import noise
+from flowdemo.sampling.inversion import invert, round_trip_error
+from flowdemo.sampling.request import ANY, Request
 from flowdemo.ui.app import build_app
 from tests.doors.answers import (
     Answer,
@@ -217,7 +218,7 @@ def spoken(arguments: list[str]) -> tuple[int, str, str]:
     out, err, code = io.StringIO(), io.StringIO(), 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            cli.main(arguments)
+            main.main(arguments)
         except SystemExit as end:
             code = end.code or 0
     return code, out.getvalue(), err.getvalue()

@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 import torch
 
-from flowdemo import catalogue, inventory, library
-from flowdemo.adapters import ADAPTERS
-from flowdemo.catalogue import Entry
 from flowdemo.checkpoints import CONFIG, WEIGHTS
 from flowdemo.data import DATASETS
-from flowdemo.hub import Progress
+from flowdemo.hub import catalogue, download, models
+from flowdemo.hub.catalogue import Entry
+from flowdemo.hub.client import Progress
 from flowdemo.model import Model
+from flowdemo.nets.convert import ADAPTERS
 from tests.conftest import make_model
 from tests.golden import HEADS, state
 from tests.hub.routes import Request, Response
@@ -81,18 +81,18 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
 
 def files_of(model: Model | None = None, repo: str = REPO, **more: bytes) -> dict[str, bytes]:
     """What is pushed of a model (of some points), and `more`."""
-    with inventory.parcel_of(model or make_model(), repo) as folder:
+    with models.parcel_of(model or make_model(), repo) as folder:
         return {file.name: file.read_bytes() for file in folder.iterdir()} | more
 
 
 def fetched(name: str) -> list[Progress]:
     """The progress of having a model."""
-    return list(library.fetch(name))
+    return list(download.fetch(name))
 
 
 def pulled(spec: str) -> list[Progress]:
     """The progress of an explicit pull."""
-    return list(library.fetch_checkpoint(spec))
+    return list(download.fetch_checkpoint(spec))
 
 
 def with_config(**changes: Any) -> dict[str, bytes]:

@@ -11,11 +11,11 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import flowdemo
-from flowdemo import decoder, store
-from flowdemo.checkpoints import decoder_of, sha256_of
-from flowdemo.decoder import DECODERS, PREVIEW, Decoder, load_decoder, preview
-from flowdemo.exports import export_all, image_grid
-from flowdemo.sampling import sample
+from flowdemo.checkpoints import cache, decoder_of, sha256_of
+from flowdemo.nets import decoder
+from flowdemo.nets.decoder import DECODERS, PREVIEW, Decoder, load_decoder, preview
+from flowdemo.output.images import export_all, image_grid
+from flowdemo.sampling.run import sample
 from tests.golden import golden
 from tests.hub.fixtures import KINDS, fetched
 
@@ -44,7 +44,7 @@ def folder(vae, tmp_path_factory):
 @pytest.fixture
 def here(hub, folder):
     """The decoder as if it had been pulled."""
-    store.remember(VAE, {"repo": "a/b", "revision": "0" * 40, "folder": str(folder)}, "decoders")
+    cache.remember(VAE, {"repo": "a/b", "revision": "0" * 40, "folder": str(folder)}, "decoders")
 
 
 @torch.no_grad()
@@ -140,7 +140,7 @@ def on_the_hub(hub, folder, monkeypatch):
 
 
 def decoders():
-    return store.records("decoders")
+    return cache.records("decoders")
 
 
 def test_a_latent_model_brings_its_decoder_once(hub, on_the_hub, offer):
@@ -157,7 +157,7 @@ def test_another_decoder_is_refused(hub, on_the_hub, offer, monkeypatch):
     name = offer("sit")
     with pytest.raises(ValueError, match="of eve/vae is not the file that is known"):
         fetched(name)
-    assert VAE not in decoders() and not list(store.root().parent.rglob(WEIGHTS))
+    assert VAE not in decoders() and not list(cache.root().parent.rglob(WEIGHTS))
     with pytest.raises(ValueError, match=f"the decoder {VAE} is not here; pull the model again"):
         decoder_of(VAE, torch.device("cpu"))
 

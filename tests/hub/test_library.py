@@ -9,15 +9,16 @@ import torch
 from safetensors.torch import load_file
 
 import flowdemo
-from flowdemo import catalogue, checkpoints, inventory, library, store
-from flowdemo.adapters import ADAPTERS
-from flowdemo.checkpoints import CONFIG, WEIGHTS
-from flowdemo.config import Origin, read_model_config
+from flowdemo import checkpoints
+from flowdemo.checkpoints import CONFIG, WEIGHTS, cache
+from flowdemo.config.checkpoint import Origin, read_model_config
+from flowdemo.core.noise import noise
 from flowdemo.data import DATASETS
-from flowdemo.hub import pull
+from flowdemo.hub import catalogue, download, models
+from flowdemo.hub.client import pull
 from flowdemo.nets import build_net
-from flowdemo.noise import noise
-from flowdemo.sampling import sample
+from flowdemo.nets.convert import ADAPTERS
+from flowdemo.sampling.run import sample
 from flowdemo.settings import max_download, max_store
 from tests.conftest import make_model
 from tests.golden import golden, state
@@ -41,7 +42,7 @@ def test_a_converted_yarr_samples_as_the_original_does(hub, offer):
     g, name = golden("yarr"), offer("yarr")
     progress = fetched(name)
     assert hub.asked == {"flow/yarr.pt"} and "Converting" in progress[-1].words
-    assert not list(store.root().parent.rglob("*.pt"))  # what was made of it is enough
+    assert not list(cache.root().parent.rglob("*.pt"))  # what was made of it is enough
     model = flowdemo.load(name)
     given = {"x_0": g["sample.noise"], "label": g["sample.y"].tolist()}
     made = sample(model, 2, guidance=2.0, steps=4, **given)
@@ -71,7 +72,7 @@ def test_a_converted_checkpoint_is_float32_and_asks_for_nothing_again(hub, offer
     assert hub.requests == [] and fetched(name) == []
     for a, b in zip(first.net.state_dict().values(), again.net.state_dict().values(), strict=True):
         assert torch.equal(a, b)
-    weights = load_file(store.converted() / name / WEIGHTS)
+    weights = load_file(cache.converted() / name / WEIGHTS)
     assert {w.dtype for w in weights.values()} == {torch.float32}
     converted = ADAPTERS["yarr"](state("yarr"), 4)[1]
     assert all(torch.equal(weights[key], converted[key]) for key in converted)
@@ -97,7 +98,7 @@ def test_a_hostile_pickle_is_refused_and_not_run(offer, tmp_path):
     with pytest.raises(ValueError, match=r"yarr.pt of eve/yarr cannot be read as weights"):
         fetched(name)
     assert not mark.exists() and name not in checkpoints.folders()
-    assert not list(store.root().parent.rglob("*.pt"))
+    assert not list(cache.root().parent.rglob("*.pt"))
 
 
 @pytest.mark.parametrize(
@@ -131,7 +132,7 @@ def test_pickles_need_a_torch_that_reads_them_safely(hub, offer, monkeypatch, ve
     name = offer("yarr")
     monkeypatch.setattr(torch, "__version__", version)
     if fine:
-        library.require_torch()
+        download.require_torch()
         return
     with pytest.raises(ValueError, match=r"reads safely from 2\.10 on; this is 2\.9\.1"):
         fetched(name)
@@ -168,7 +169,7 @@ def test_a_branch_that_moved_is_followed_by_a_pull_and_not_by_loading(hub):
     assert flowdemo.load(REPO).config.method == "meanflow"
     pinned = flowdemo.load(f"{REPO}@{old}")
     assert pinned.config.method == "flow-matching" and pinned.name == f"{REPO}@{old}"
-    assert {r["revision"] for r in store.records().values()} == {old, new}
+    assert {r["revision"] for r in cache.records().values()} == {old, new}
     assert flowdemo.load(REPO).config.method == "meanflow"
 
 
@@ -184,7 +185,7 @@ def test_a_renamed_repository_is_followed(hub):
     hub.add(REPO, files_of())
     hub.rename(REPO, "ann/new")
     assert flowdemo.load(REPO).name == REPO
-    assert store.records()[REPO]["repo"] == "ann/new"
+    assert cache.records()[REPO]["repo"] == "ann/new"
 
 
 @pytest.mark.parametrize("is_public", [False, True])
@@ -196,7 +197,7 @@ def test_in_public_mode_a_strangers_repository_is_asked_for_without_a_token(
     fetched(REPO)
     assert set(hub.heard) == ({""} if is_public else {TOKEN})
     hub.clear()
-    list(inventory.look("ann"))
+    list(models.look("ann"))
     assert set(hub.heard) == ({""} if is_public else {TOKEN})
     hub.add("ann/own", files_of(), private=True)
     if is_public:
@@ -211,7 +212,7 @@ def test_public_mode_has_smaller_limits(hub, monkeypatch):
     monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
     assert (max_download(), max_store()) == (300_000_000, 3_000_000_000)
     assert here[0] == 4_000_000_000 and here[1] > 10**14
-    monkeypatch.setattr(library, "max_download", lambda: 1000)
+    monkeypatch.setattr(download, "max_download", lambda: 1000)
     hub.add(REPO, files_of())
     with pytest.raises(ValueError, match=r"more than the 0\.0 MB that are allowed here"):
         fetched(REPO)
@@ -224,14 +225,14 @@ def test_strangers_pull_no_more_than_there_is_room_for(hub, monkeypatch):
     monkeypatch.setenv("FLOWDEMO_PUBLIC", "1")
     fetched(REPO)
     hub.clear()
-    taken = store.taken()
+    taken = cache.taken()
     assert taken > sum(map(len, files_of().values()))
-    monkeypatch.setattr(library, "max_store", lambda: taken + library.MIN_ROOM - 1)
+    monkeypatch.setattr(download, "max_store", lambda: taken + download.MIN_ROOM - 1)
     with pytest.raises(ValueError, match="keeps as much from the Hub as it may"):
         fetched("ann/more")
     assert hub.requests == [] and fetched(REPO) == [] and flowdemo.load(REPO)
-    monkeypatch.setattr(library, "MIN_ROOM", 1000)
-    monkeypatch.setattr(library, "max_store", lambda: store.taken() + 1000)
+    monkeypatch.setattr(download, "MIN_ROOM", 1000)
+    monkeypatch.setattr(download, "max_store", lambda: cache.taken() + 1000)
     with pytest.raises(ValueError, match=r"more than the 0\.0 MB that are allowed"):
         fetched("ann/more")
     assert hub.asked == set() and "ann/more" not in checkpoints.folders()
@@ -241,7 +242,7 @@ def test_what_is_refused_does_not_stay_on_the_disk(hub):
     hub.add(REPO, files_of() | {CONFIG: b"{}"})
     with pytest.raises(ValueError, match=rf"{REPO}/config.json: schema_version None"):
         fetched(REPO)
-    assert not list(store.root().parent.glob("hub/models--*/*/*"))
+    assert not list(cache.root().parent.glob("hub/models--*/*/*"))
 
 
 def version_1(**changes):

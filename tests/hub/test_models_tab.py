@@ -8,13 +8,16 @@ import pytest
 import torch
 
 import flowdemo
-from flowdemo import checkpoints, inventory, store
-from flowdemo.checkpoints import CONFIG, WEIGHTS
-from flowdemo.hub import Progress
-from flowdemo.ui import models, shelf, shelf_events
-from flowdemo.ui.lab_workspace import Workspace
-from flowdemo.ui.models import bar, fetching, label_of
-from flowdemo.ui.work import Stopped, Switch
+from flowdemo import checkpoints
+from flowdemo.checkpoints import CONFIG, WEIGHTS, cache
+from flowdemo.hub import models as inventory
+from flowdemo.hub.client import Progress
+from flowdemo.ui.lab.workspace import Workspace
+from flowdemo.ui.models import events as shelf_events
+from flowdemo.ui.models import listing as shelf
+from flowdemo.ui.shared import models
+from flowdemo.ui.shared.models import bar, fetching, label_of
+from flowdemo.ui.shared.work import Stopped, Switch
 from tests.conftest import make_model
 from tests.hub.fixtures import REPO, TOKEN, fetched, files_of, pulled
 
@@ -99,8 +102,8 @@ def test_deleting_removes_the_files_but_not_those_that_another_name_stands_for(h
     hub.clear()
     assert flowdemo.load(f"{REPO}@{sha}") and hub.requests == []
     inventory.delete(f"{REPO}@{sha}")
-    assert not files.exists() and not list(store.root().parent.glob("hub/models--*/blobs/*"))
-    assert not store.records()
+    assert not files.exists() and not list(cache.root().parent.glob("hub/models--*/blobs/*"))
+    assert not cache.records()
 
 
 def test_what_ships_is_not_deleted_and_what_was_trained_here_is(trained):

@@ -16,8 +16,9 @@ import yaml
 from packaging.requirements import Requirement
 
 import flowdemo.ui.app
-from flowdemo import cli, space
-from flowdemo.hub import HubError, push
+from flowdemo.cli import main
+from flowdemo.hub import space
+from flowdemo.hub.client import HubError, push
 from tests.hub.fixtures import serving
 
 REPO, ROOT = "ann/flow", space.ROOT
@@ -109,7 +110,7 @@ def test_the_front_matter_is_a_configuration_that_the_hub_takes(parcel):
 def deploy(*options):
     """The code that the command ends with."""
     with pytest.raises(SystemExit) as ended:
-        cli.main(["deploy", REPO, *options])
+        main.main(["deploy", REPO, *options])
     return ended.value.code
 
 

@@ -14,10 +14,12 @@ import torch
 import yaml
 
 import flowdemo
-from flowdemo import checkpoints, cli, inventory, library
+from flowdemo import checkpoints
 from flowdemo.checkpoints import CONFIG, WEIGHTS
-from flowdemo.hub import QUIET_SECONDS, TICK, HubError, Progress, pull, push, sent
-from flowdemo.sampling import sample
+from flowdemo.cli import main
+from flowdemo.hub import download, models
+from flowdemo.hub.client import QUIET_SECONDS, TICK, HubError, Progress, pull, push, sent
+from flowdemo.sampling.run import sample
 from tests.hub.fixtures import FAULTS, LARGE, REPO, TOKEN, files_of, pulled, serving
 
 SHIPPED, MANY = "moons-flow-matching", 10**9
@@ -25,7 +27,7 @@ SHIPPED, MANY = "moons-flow-matching", 10**9
 
 def pushing(name=SHIPPED, repo=REPO, **options):
     """The answer of a push."""
-    with inventory.parcel(name, repo) as folder:
+    with models.parcel(name, repo) as folder:
         *_, answer = push(folder, repo, **options)
     return answer
 
@@ -88,7 +90,7 @@ def test_a_repository_is_as_private_as_was_chosen(hub, private):
 
 def test_a_dry_run_lists_the_files_and_asks_nothing(hub, capsys):
     with pytest.raises(SystemExit) as ended:
-        cli.main(["push", SHIPPED, REPO, "--dry-run"])
+        main.main(["push", SHIPPED, REPO, "--dry-run"])
     assert ended.value.code == 0 and hub.requests == []
     out = capsys.readouterr().out
     assert all(
@@ -114,7 +116,7 @@ def test_who_may_not_push_is_told_so(hub, repo, token, words):
 def test_the_command_line_pulls_with_progress_and_pushes(hub, capsys):
     for arguments in (["push", SHIPPED, REPO, "--private"], ["pull", REPO]):
         with pytest.raises(SystemExit) as ended:
-            cli.main(arguments)
+            main.main(arguments)
         assert ended.value.code == 0
     out, err = capsys.readouterr()
     assert "(private) is at" in out and f"{REPO}: " in out and "SHA-256" in out
@@ -123,7 +125,7 @@ def test_the_command_line_pulls_with_progress_and_pushes(hub, capsys):
 
 def test_the_command_line_says_an_error_in_one_line(hub, capsys):
     with pytest.raises(SystemExit) as ended:
-        cli.main(["pull", "ann/none"])
+        main.main(["pull", "ann/none"])
     *_, last = capsys.readouterr().err.strip().split("\r")
     assert ended.value.code == 1
     assert re.search(r"flowdemo: there is no 'ann/none' on the Hub.*$", last)
@@ -205,25 +207,25 @@ def test_a_silent_hub_is_given_up_and_its_process_is_gone(hub, workers):
 @pytest.fixture
 def workers(monkeypatch):
     """The processes that were started."""
-    begun, start = [], flowdemo.hub.started
+    begun, start = [], flowdemo.hub.client.started
 
     def started(*arguments):
         begun.append(start(*arguments))
         return begun[-1]
 
-    monkeypatch.setattr(flowdemo.hub, "started", started)
+    monkeypatch.setattr(flowdemo.hub.client, "started", started)
     return begun
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_an_error_is_one_line_and_soon_there_and_the_rest_goes_on(hub, monkeypatch, fault):
-    monkeypatch.setattr(flowdemo.hub, "pull", partial(pull, quiet=2.0))
+    monkeypatch.setattr(flowdemo.hub.client, "pull", partial(pull, quiet=2.0))
     spec, spoil, words = FAULTS[fault]
     hub.add(REPO, files_of())
     spoil(hub)
     began, heard = time.monotonic(), []
     with pytest.raises(ValueError, match=words) as error:
-        for event in library.fetch(spec):
+        for event in download.fetch(spec):
             heard.append((time.monotonic() - began, event))
     assert time.monotonic() - began < 10
     assert heard[0][0] < 1 and isinstance(heard[0][1], Progress)
