@@ -359,14 +359,23 @@ def changed(page: Page, elem_id: str) -> bool:
 
 
 def properties(page: Page, elem_id: str) -> dict[str, Any]:
-    """The value of a control, and what it offers where events have changed it."""
+    """The value of a control and what it offers; visible and interactive unless it says False."""
     block = page.block(elem_id)
-    if block._id not in page.touched:
-        return {"value": page[elem_id]}
-    known = {key: page.properties[block._id].get(key) for key in PROPERTIES}
-    if elem_id in LISTS:
-        known.pop("choices")
-    return {"value": page[elem_id]} | {k: v for k, v in known.items() if v is not None}
+    known = {
+        key: page.properties[block._id].get(key, getattr(block, key, None)) for key in PROPERTIES
+    }
+    for key in ("visible", "interactive"):
+        known[key] = known[key] is not False
+    known["choices"] = None if elem_id in LISTS else plain(known["choices"])
+    return {"value": page[elem_id]} | {
+        k: v for k, v in known.items() if v is not None and v is not True
+    }
+
+
+def plain(choices: list[Any] | None) -> list[Any] | None:
+    """Choices as (words, value), or as the value where that is shown."""
+    pairs = [one if isinstance(one, list | tuple) else (one, one) for one in choices or []]
+    return [value if words == value else [words, value] for words, value in pairs] or None
 
 
 def selected(page: Page) -> str | None:

@@ -22,7 +22,7 @@ class Page:
     def __init__(self, demo: gr.Blocks, query: dict[str, str] | None = None):
         self.demo, self.request = demo, gr.Request(query_params=query or {})
         self.values = {key: initial(block) for key, block in demo.blocks.items()}
-        self.properties = {key: dict(block.constructor_args) for key, block in demo.blocks.items()}
+        self.properties: dict[int, dict[str, Any]] = {key: {} for key in demo.blocks}  # as updated
         self.touched: dict[int, None] = {}  # ids of the components that events changed, in order
         self.errors: list[str] = []
 
