@@ -7,7 +7,7 @@ LIMITS = {"image": (20_000, 200_000), "points": (1_000_000, 20_000_000)}
 
 
 def is_public() -> bool:
-    """Whether strangers use this app: FLOWDEMO_PUBLIC, else on a Hugging Face Space."""
+    """Whether this is a public app: FLOWDEMO_PUBLIC, by default true on a Space."""
     return os.environ.get("FLOWDEMO_PUBLIC", "1" if "SPACE_ID" in os.environ else "0") == "1"
 
 
@@ -28,7 +28,7 @@ def is_lent() -> bool:
 
 
 def max_download() -> int:
-    """Bytes of a repository that may be had from the Hub."""
+    """Largest size in bytes of a repository that may be pulled."""
     return 300_000_000 if is_public() else 4_000_000_000
 
 
@@ -38,7 +38,7 @@ def max_entry() -> int:
 
 
 def max_store() -> int:
-    """Bytes that the whole cache may take before strangers can add nothing more."""
+    """Largest size of the cache in bytes; in public mode nothing is added beyond it."""
     if not is_public():
         return 10**15
     return 20_000_000_000 if is_lent() else 3_000_000_000

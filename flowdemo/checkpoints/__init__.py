@@ -74,12 +74,12 @@ def folder_of(name: str) -> Path:
 
 
 def find(name: str) -> Path | None:
-    """The folder of a checkpoint that is here, also of a visitor's own, which no list has."""
+    """The folder of a local checkpoint, including a visitor's own, which is never listed."""
     return folders().get(name) or visitors.find(TRAINED / VISITORS, name)
 
 
 def load_folder(folder: Path, device: torch.device | None = None, name: str | None = None) -> Model:
-    """The model of a checkpoint folder, by whose name it goes unless another is given.
+    """Load a checkpoint folder; the model's name is the folder's unless `name` is given.
 
     ValueError in one line where the folder is broken.
     """
@@ -189,7 +189,7 @@ def save_as(model: Model, name: str) -> None:
 
 
 def check_new(name: str, folder: Path) -> None:
-    """ValueError if the name is no name, or is taken, or there is something in the folder."""
+    """ValueError if the name is invalid or taken, or the folder exists."""
     check_name(name)
     if is_taken(name) or folder.exists():
         raise ValueError(f"there is a checkpoint '{name}' already; choose another name")
@@ -206,7 +206,7 @@ def is_taken(name: str) -> bool:
 
 
 def save_for_visitor(model: Model, name: str) -> str:
-    """Saves a model for whoever knows the name that is returned, for an hour."""
+    """Save a model for an hour under a secret name; returns the name."""
     check_name(name)
     secret = visitors.secret_name(TRAINED / VISITORS, name)
     save(model, TRAINED / VISITORS / secret)

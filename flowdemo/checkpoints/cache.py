@@ -1,4 +1,4 @@
-"""What was had from the Hub and where it lies: beside the Hub's own cache, and shared like it."""
+"""Records of models pulled from the Hub, stored beside the Hub's cache."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def records(kind: str = "pulled") -> dict[str, dict[str, Any]]:
 
 
 def converted() -> Path:
-    """The folder of the checkpoints that were made of files by others."""
+    """The folder of converted checkpoints."""
     return root() / "converted"
 
 
@@ -67,7 +67,7 @@ def drop(file: Path) -> None:
 
 
 def sweep_parts(repo: str) -> None:
-    """Removes what there is of downloads that were given up: the client does not go on with them."""
+    """Remove partial downloads: the client does not resume them."""
     cache, name = root().parent / "hub", f"models--{repo.replace('/', '--')}"
     for part in cache.glob(f"{name}/blobs/*.incomplete"):
         lock = cache / ".locks" / name / f"{part.name.split('.')[0]}.lock"

@@ -130,7 +130,7 @@ def numbers(model: Model, samples: Samples) -> dict[str, Any]:
 
 
 def get(name: str, folder: bool = False) -> Model:
-    """A model by name, had from the Hub if need be, or by folder where the option says so."""
+    """Load a model by name, from the Hub if needed, or from a folder with `--folder`."""
     if folder:
         return checkpoints.load_folder(Path(name))
     cli_hub.followed(download.fetch(name))

@@ -125,7 +125,7 @@ def own_name(model: str) -> str:
 
 
 def learnt(plan: tuning.FineTuning, model: str, data: str) -> tuning.Tuned:
-    """Has the model, from the Hub if need be, reads the pictures, and trains, all of it shown.
+    """Download the model if needed, read the pictures, and train, with progress.
 
     Ctrl-C is a KeyboardInterrupt until the first step is made; then it ends with what is learnt.
     """

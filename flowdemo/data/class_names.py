@@ -1,4 +1,4 @@
-"""Classes by name: which one a label or a file's place means, and in which order they stand."""
+"""Class names: from labels or folders, and their order."""
 
 import re
 from collections.abc import Iterable, Iterator

@@ -71,7 +71,7 @@ def reading(
     until: float | None = None,
     alone: str | None = None,
 ) -> Iterator[int | Pictures]:
-    """`read_pictures` with signs of life: how many were looked at so far, at last the pictures.
+    """`read_pictures` as a generator: yields the number read so far, then the pictures.
 
     It ends in ValueError at the time `until` of `time.monotonic`, by default `deadline()` once it is
     known what there is: a data set by name may have to be downloaded first.
@@ -88,7 +88,7 @@ def reading(
 
 
 def source_of(where: str | Path, split: str, most: int, limit: int) -> Source:
-    """What stands at a place. ValueError if nothing that is understood does, or more than the limit."""
+    """The source at a path or name. ValueError if its format is unknown or it exceeds the limit."""
     named = ", ".join(name for name in KNOWN if "/" not in name)
     if isinstance(where, str):
         path = Path(where)

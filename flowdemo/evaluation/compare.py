@@ -195,7 +195,7 @@ def kept(name: str, model: Model, samples: Samples, compute: Callable[[Request],
     return _KEPT[key]
 
 
-_KEPT: dict[tuple, Any] = {}  # nothing of a visitor: equal requests have equal results
+_KEPT: dict[tuple, Any] = {}  # safe to share between visitors: equal requests have equal results
 _LOCK = threading.Lock()
 
 

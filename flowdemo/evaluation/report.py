@@ -114,9 +114,9 @@ def floor(data: str) -> dict[str, float]:
 
 
 def with_labels(points: Tensor, labels: Tensor, wanted: Tensor) -> Tensor:
-    """Of many points those first ones whose labels are as many of each class as in `wanted`.
+    """Select the first points so that each class is as frequent as in `wanted`.
 
-    Else the floor would be the chance difference of the classes' shares, which samples do not have:
+    Otherwise the floor would include random class frequencies, which samples do not have:
     they are drawn with the labels of the points they are compared with.
     """
     shares = torch.bincount(wanted).tolist()

@@ -63,5 +63,5 @@ def entries() -> dict[str, Entry]:
 
 @lru_cache
 def configs() -> dict[str, ModelConfig]:
-    """Name -> description of what would come of each entry."""
+    """Name -> config of the checkpoint that each entry converts to."""
     return {name: entry.config_of(None) for name, entry in entries().items()}

@@ -1,4 +1,4 @@
-"""The Hub: pull, push, and what somebody's namespace holds. Long work is a generator."""
+"""The Hub: pull, push, and list a namespace. Long work is a generator of progress."""
 
 import json
 import os

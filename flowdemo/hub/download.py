@@ -1,4 +1,4 @@
-"""Having a model: from here, or from the Hub, checked and if need be converted."""
+"""Resolve a name to a local checkpoint: download, verify, convert."""
 
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -23,7 +23,7 @@ PICKLE_TORCH = (2, 10)  # older ones read more than tensors from a hostile file 
 
 
 def load(name: str, device: torch.device | None = None) -> Model:
-    """The model of that name, had from the Hub first if it is not here. ValueError says why not."""
+    """Load a model by name, after a download from the Hub if needed. ValueError says what failed."""
     for _ in fetch(name):
         pass
     return checkpoints.load(name, device)
@@ -36,7 +36,7 @@ def decoders_of(name: str) -> list[str]:
 
 
 def fetch(name: str, again: bool = False) -> Iterator[Progress]:
-    """Has a model from the Hub if it is not here; nothing is asked or said for one that is.
+    """Download a model from the Hub unless it is local; yields progress. Local models need no request.
 
     A string is a known name or a repository id, never a folder. `again` asks the Hub for a repository
     that is here, too: a branch may have moved on. ValueError says what went wrong.
@@ -54,9 +54,9 @@ def fetch(name: str, again: bool = False) -> Iterator[Progress]:
 def had(
     spec: str, max_bytes: int, patterns: list[str] | None = None
 ) -> Generator[Progress, None, dict[str, Any]]:
-    """Pulls files of a repository, with progress; what is returned is the answer.
+    """Pull files of a repository: yields progress, returns the worker's answer.
 
-    Strangers get what anybody may have, and no more than there is room for.
+    In public mode no token is used, and the cache limit holds.
     """
     token = None
     if is_public():
@@ -73,7 +73,7 @@ def had(
 
 
 def fetch_checkpoint(spec: str) -> Iterator[Progress]:
-    """Pulls a repository in FlowDemo's format and notes it, if it is one; else nothing stays."""
+    """Pull a repository in FlowDemo's format and record it; anything else is deleted."""
     answer = yield from had(spec, max_download())
     folder = Path(answer["folder"])
     yield Progress("Checking what arrived ...")
@@ -102,7 +102,7 @@ def fetch_decoder(name: str) -> Iterator[Progress]:
 
 
 def fetch_entry(entry: Entry) -> Iterator[Progress]:
-    """Pulls a file of the catalogue, checks it, and converts it once; the file itself goes then."""
+    """Pull a file of the catalogue, verify it, convert it once, and delete the original."""
     if entry.config.get("decoder"):
         require_diffusers()
     require_torch()
@@ -126,7 +126,7 @@ def require_torch() -> None:
 
 
 def convert(entry: Entry, file: Path, revision: str) -> None:
-    """Writes the checkpoint of an entry's file, float32 as it is there. ValueError if it is another."""
+    """Write the converted checkpoint in the file's float32. ValueError if the file does not match."""
     digest = checkpoints.sha256_of(file)
     if entry.sha256 not in (None, digest):
         raise HubError(f"{file.name} of {entry.repo} is not the file that the catalogue knows")

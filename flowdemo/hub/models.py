@@ -1,4 +1,4 @@
-"""Every model that can be had: shipped, trained here, in the cache, or on the Hub."""
+"""All available models: shipped, trained here, cached, or on the Hub."""
 
 import shutil
 import tempfile

@@ -1,4 +1,4 @@
-"""The exact velocity of a data set in the plane, as a model that nobody has to train."""
+"""The exact velocity of a 2-D data set, wrapped as a model."""
 
 from typing import Literal
 

@@ -6,11 +6,11 @@ from torch import Tensor
 from flowdemo.core.noise import noise
 from flowdemo.model import Model
 
-MARGIN_SEED, MARGIN = 2**63, 2  # a seed that nobody can choose; that of 28 in 32 pixels
+MARGIN_SEED, MARGIN = 2**63, 2  # a seed outside the user's range; pixels on each side of 28 in 32
 
 
 def start(model: Model, seed: int, n: int) -> Tensor:
-    """The noise (n, *shape) of a seed: that of every model of the data, in its own margin if any."""
+    """Noise (n, *shape) of a seed, equal for all models of a data set inside their margins."""
     shape, margin = model.config.shape, model.config.crop
     if not margin:
         return noise(seed, n, shape)

@@ -1,4 +1,4 @@
-"""Data back to noise by the reverse ODE, forward again, and the ways between two noises."""
+"""Inversion: data to noise by the reverse ODE, and interpolation between two noises."""
 
 import time
 from collections.abc import Callable

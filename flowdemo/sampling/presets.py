@@ -37,7 +37,7 @@ def one_step(models: Models) -> list[Request]:
 
 
 def own_defaults(models: Models) -> list[Request]:
-    """Every model as it is meant to be used."""
+    """Every model with its default solver, steps and weight."""
     own = {name: config.defaults for name, config in models.items()}
     return [Request(name, **d.model_dump()) for name, d in own.items()]
 

@@ -77,7 +77,7 @@ class Progress:
 
     @property
     def velocity(self) -> float | None:
-        """The mean raw error of the velocity; None where every row has s > t."""
+        """Mean error on rows with s = t; None if there are none."""
         rows = self.errors[self.spans :]
         return rows.mean().item() if len(rows) else None
 

@@ -13,14 +13,14 @@ EXPLAIN_LAB = both(
     """
 - **Points** move along `dx/dt = v(x, t)` from N(0, I) to the data; grey: real data. Small squares (**solver states**) mark
   where the solver really was. Colours are classes.
-- **Velocity**: the arrows of v at the tenth nearest to the slider's time, long ones cut, all panels at one scale; of the chosen class, else of all data. A MeanFlow network has **average
-  velocities** u(x, t, s), from t to the s of the second slider: one step goes the way of its arrow, (s - t) times as far as u is long.
+- **Velocity**: arrows of v at the multiple of 0.1 nearest to the slider's time, at one scale in all panels, long ones shortened; for the chosen class, else for all data. A MeanFlow network has **average
+  velocities** u(x, t, s), from t to the s of the second slider: one step follows its arrow for (s - t) times the length of u.
 - **Exact velocity**: the mean of all conditional velocities through a point,
   `v(x, t) = E[x_1 - x_0 | x_t = x]` on the linear path; in closed form where the data is a mixture of Gaussians, else over 2,000
   points of it, each a Gaussian of scale 0.05.
 - **Shade**: densities, or where a learnt velocity is wrong, `|v - v*|`, darkest from the number shown. Reflow, and training with mini-batch
-  OT, learn another velocity on purpose: that difference is no fault.
-- **W2** is the exact Wasserstein-2 distance to as many real points; two real draws are as far apart as its title says.
+  OT, learn another velocity on purpose: that difference is not an error.
+- **W2** is the exact Wasserstein-2 distance to as many real points; the column title gives the distance of two real draws.
   **Velocity error** is the root mean square of `|v - v*|` along the exact samples.
 """,
     """
@@ -33,23 +33,23 @@ EXPLAIN_LAB = both(
 )
 OWN_FIRST = both(
     "own-first",
-    "Draw points on the pad, or bring a table, and take them.",
+    "Draw points on the pad or paste a table, then press its Take button.",
     "请在画板上画点,或提供一个表格,然后点击采用。",
 )
 PAD = both(
     "pad",
-    "Draw where the data shall lie: points are sprayed under the mouse, the pen or the finger.",
+    "Draw the data: points are sprayed under the mouse, pen or finger.",
     "画出数据应在的位置:鼠标、笔或手指经过处会撒下点。",
 )
 TABLE_HELP = both(
     "table-help",
-    "Two numbers a line: x, y. 10 to 20,000 lines; a line of titles may stand first.",
+    "Two numbers a line: x, y. 10 to 20,000 lines; the first line may hold titles.",
     "每行两个数:x, y。10 到 20,000 行;第一行可以是标题。",
 )
 TRAIN = both(
     "train",
     "A small network learns the data chosen above while you watch: its samples, its loss, and W2 to real points against that "
-    "of two real draws. Stop keeps what there is; afterwards your models stand in the films above.",
+    "of two real draws. Stop keeps the model so far; your models then appear in the panels above.",
     "一个小网络当场学习上面选的数据:它的样本、损失,以及到真实点的 W2(对照两批真实点之间的距离)。停止会保留已学到的;之后你的模型会出现在上面的影片里。",
 )
 TRAIN_METHOD = both(
@@ -64,7 +64,7 @@ CHAIN = both(
 )
 KEEP = both(
     "keep",
-    "Save a model as a checkpoint, which then stands in every other tab, or take its files.",
+    "Save a model as a checkpoint for every other tab, or download its files.",
     "把模型存为检查点(随后出现在所有标签页),或下载它的文件。",
 )
 KEEP_PUBLIC = both(
@@ -100,7 +100,7 @@ EXPLAIN_TRAIN = both(
 - **Coupling**: `independent` pairs any noise with any data; `ot` pairs the noise and data of each batch by least total distance, within each class.
 - **Reflow** is the same loss on pairs that your last flow made: noise, and where it was carried. Now few velocities meet, and the loss is small.
 - **MeanFlow** minimises `|u - sg(v + (s - t) du/dt)|^2`, with `v` from your last flow where there is one, else `u_t`.
-- **Loss**: `adaptive` divides each sample's squared error by its own power `(|d|^2 + c)^0.75`, so that hard samples do not rule.
+- **Loss**: `adaptive` divides each sample's squared error by its own power `(|d|^2 + c)^0.75`, so that hard samples do not dominate.
 - **W2** is measured on 400 points, MeanFlow by one step, others by 20 Euler steps.
 """,
     """
@@ -118,7 +118,7 @@ EXPLAIN_LOOKS = both(
     """
 - **Two kinds of path**: the conditional path of a pair is `x_t = alpha(t) x_1 + sigma(t) x_0`; the marginal velocity is the mean over all pairs
   through a place, `v(x, t) = E[u_t | x_t = x]`, so a trajectory along it changes partners on its way.
-- **Back to noise**: `dx/dt = v(x, t)` from t = 1 down to t = 0. What comes back differs by the error of the solver alone.
+- **Back to noise**: `dx/dt = v(x, t)` from t = 1 down to t = 0. The only difference after the round trip is the solver's error.
 - **Likelihood**: along the flow `d log p_t(x_t)/dt = -div v(x_t, t)`. Bright is likely; the number is the natural logarithm of a density per unit
   of area, and over the whole plane the density integrates to 1.
 """,

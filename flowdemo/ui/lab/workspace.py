@@ -61,7 +61,7 @@ class Workspace:
 
 
 def is_drawable(config: ModelConfig) -> bool:
-    """Whether its velocity is one of the plane as it is drawn, at every time."""
+    """Whether the model has a velocity at every time in the coordinates of the plot."""
     as_drawn = {"mean": config.mean, "std": config.std} == dataset(config.data).normalisation
     return config.trained_times is None and as_drawn
 

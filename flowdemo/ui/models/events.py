@@ -41,7 +41,7 @@ def show_card(found: Rows, name: str) -> str:
 
 
 def have(switch: Switch, found: Rows, data: str, name: str) -> Iterator[list[Any]]:
-    """Has a model, with progress; then it is on the shelf."""
+    """Pull a model with progress, then refresh the table."""
     yield from told(shelf.pulling((name or "").strip(), switch.wanted()))
     known = {row["name"]: row.get("data") for row in shelf.rows(found)}
     name = (name or "").strip()

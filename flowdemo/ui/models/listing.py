@@ -1,4 +1,4 @@
-"""The Models tab: what there is, cards, and having, checking, removing and sending models."""
+"""The Models tab: list, card, pull, verify, delete and push."""
 
 import html
 import re

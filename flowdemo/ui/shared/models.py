@@ -1,4 +1,4 @@
-"""The models as the tabs see them: what can be chosen, what is here, and having the rest."""
+"""Models for the tabs: choices, loading, and download of missing ones."""
 
 import html
 from collections.abc import Iterable, Iterator
@@ -79,7 +79,7 @@ def configs() -> dict[str, ModelConfig]:
 
 
 def offered() -> list[str]:
-    """What the catalogue offers here: strangers get nothing that this machine could not bear."""
+    """Catalogue entries that this app offers; a public app leaves out large ones."""
     if not is_public():
         return list(catalogue.entries())
     latent = find_spec("diffusers") is not None
@@ -115,7 +115,7 @@ def example_of(data: str) -> ModelConfig:
 
 
 def label_of(name: str) -> str:
-    """A model's name, with what it takes to have it if it is not here; of one's own no secret."""
+    """Display name of a model, with the download size if it is not local; visitors' secrets are cut."""
     if name in visitor.names():
         return f"{visitor.plain(name)} (yours)"
     if checkpoints.find(name):

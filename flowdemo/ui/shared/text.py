@@ -36,8 +36,8 @@ TOUR_TAB = both("tab-tour", "Guided tour", "导览")
 METHOD_HINTS = {name: both(f"hint-{name}", *method.hint) for name, method in METHODS.items()}
 PLAYER = both(
     "player",
-    "The same samples from noise (t = 0) to data (t = 1). Only states the solver visited are shown; "
-    "of a model that works on latents they are previews, and the last one is decoded.",
+    "The same samples from noise (t = 0) to data (t = 1). Only states that the solver visited are shown. "
+    "For latent models these are previews; only the last state is decoded.",
     "同一批样本从噪声(t = 0)到数据(t = 1);只显示求解器真正经过的状态;潜空间模型显示的是预览,最后一帧才解码。",
 )
 PLANE_IMAGES = both(
@@ -48,8 +48,8 @@ PLANE_IMAGES = both(
 )
 PLANE_RUN = both(
     "plane-run",
-    "Each line is one sample's way through the plane in which these very samples vary most; no real images of this "
-    "data set are here to compare with.",
+    "Each line is one sample's path in the plane in which these samples vary most; there are no real images of this "
+    "data set to compare with.",
     "每条线是一个样本在这批样本变化最大的平面上的路程;这里没有该数据集的真实图像可作比较。",
 )
 PLANE_POINTS = both(
@@ -66,14 +66,14 @@ NEAREST = both("nearest", "Nearest real images", "最近的真实图像")
 EXPLAIN_NEAREST = both(
     "explain-nearest",
     "Under each sample the nearest of 4,000 training images in the classifier's features, redrawn from 64 "
-    "principal components (a little blurred): a copy of one of them would be seen.",
+    "principal components (a little blurred). A copied training image would be easy to spot.",
     "每个样本下面是分类器特征空间中最近的训练图像(取自 4,000 张,由 64 个主成分重画,因此略模糊):若抄了其中一张,一看便知。",
 )
 EXPLAIN = both(
     "explain",
     """
 - **Samples**: what the chosen network makes from the noise of the chosen seed. Sample *i* starts from the
-  same noise whatever the method, so switch the method and compare.
+  same noise for every method, so you can switch the method and compare.
 - **Class**: one digit for all, **all** classes in turn, or **any** (no class, no guidance).
 - **CFG weight** *w*: 1 is no guidance; more makes samples more typical of their class and less varied:
   `v_w = v(empty) + w (v(class) - v(empty))`. Flow matching pays a second evaluation for it; reflow and
@@ -150,7 +150,7 @@ EXPLAIN_COMPARE = both(
 - **Straightness**: 0 when the model's paths are straight lines at constant speed, whatever solver you chose.
 - **RMSE to reference**: how far the samples are from the exact solution of the *same* model's equation
   (dopri5 at tolerance 1e-5; for MeanFlow with its velocity u(x, t, t)), in pixels from 0 to 1 or units of
-  the plane, over the first 20 images (500 points). It tells what the solver loses; it does not tell which model is better.
+  the plane, over the first 20 images (500 points). It measures the error of the solver, not the quality of the model.
 - **FD** is the Frechet distance to the test set in the features of that classifier. Accuracy rises with the
   CFG weight while FD gets worse, so read them together.
 """,
@@ -165,8 +165,8 @@ EXPLAIN_COMPARE = both(
 )
 MODELS = both(
     "models",
-    "Every model that can be sampled: what ships, what was trained here, and what the Hub has. Choosing one of the Hub in "
-    "Generate or Compare pulls it, too.",
+    "Every model that can be sampled: what ships, what was trained here, and what the Hub has. Choosing a Hub model in "
+    "Generate or Compare downloads it.",
     "所有可以采样的模型:随仓库附带的、在本机训练的,以及 Hub 上的。在“生成”或“比较”中选择 Hub 上的模型也会自动下载。",
 )
 FROM_HUB = both("from-hub", "From the Hub", "从 Hub 获取")
@@ -174,13 +174,13 @@ TO_HUB = both("to-hub", "To the Hub", "发送到 Hub")
 EXPLAIN_MODELS = both(
     "explain-models",
     """
-- **Where**: *shipped* came with this app; *trained here* lies in `checkpoints/`; *cached* was had from the Hub and needs no network any more;
-  *on the Hub* is had when it is chosen.
+- **Where**: *shipped* came with this app; *trained here* lies in `checkpoints/`; *cached* was downloaded from the Hub and needs no network any more;
+  *on the Hub* is downloaded when you choose it.
 - **Pull** downloads a model, checks it (sizes before the download, SHA-256 after it, names and shapes against its description) and remembers its commit.
   Of repositories that you name only `config.json`, `model.safetensors` and `README.md` are read, never code or pickles.
 - Models **trained by others** (yarr, SiT, improved MeanFlow) are converted once: time direction, scaling, CFG convention and padding become
   those of this app. Those of ImageNet work on latents and need the package `diffusers` and a decoder (335 MB).
-- **Measured** are the numbers of this repository's own `evaluate`; where nothing stands, nothing was measured.
+- **Measured** are the numbers of this repository's own `evaluate`; an empty cell means not measured.
 """,
     """
 - **位置**:*shipped* 随本应用附带;*trained here* 在 `checkpoints/` 中;*cached* 已从 Hub 下载,不再需要网络;*on the Hub* 选中时才下载。

@@ -1,4 +1,4 @@
-"""Which checkpoints a visitor made here: what no list has, that visitor's page offers."""
+"""Checkpoints made by the present visitor: only that visitor's page offers them."""
 
 import re
 

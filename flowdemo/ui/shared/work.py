@@ -1,4 +1,4 @@
-"""Long work in a thread of its own, so that a visitor can watch it and stop it."""
+"""Background work with progress that a visitor can stop."""
 
 import shutil
 import tempfile
@@ -94,7 +94,7 @@ def yielding(watch: Callable[[int], None]) -> Callable[[int], None]:
 
 @contextmanager
 def spoken() -> Iterator[None]:
-    """Turns an error that a visitor can mend into a message on the page."""
+    """Show an error of the user's input as a message on the page."""
     try:
         yield
     except (ValueError, OSError) as error:

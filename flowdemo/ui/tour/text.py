@@ -13,7 +13,7 @@ STEPS = {
 ### 1. Every sample is a point that moves
 
 At time `t = 0` it is noise, drawn from N(0, I): it knows nothing of the data. At `t = 1` it is data, here one of two moons (grey).
-Press play: the same 400 points on their way. All the methods of this app differ only in *how* they move.
+Press play to move the same 400 points. All the methods of this app differ only in *how* they move.
 """,
             """
 ### 1. 每个样本都是一个移动的点

@@ -11,7 +11,7 @@ TRAIN = both(
 )
 REFUSED = both(
     "train-refused",
-    "Nothing is trained on pictures on this public page. Duplicate the Space or run FlowDemo on your own machine; "
+    "This public page does not train on pictures. Duplicate the Space or run FlowDemo on your own machine; "
     "whoever serves it may allow it by `FLOWDEMO_ALLOW_TRAINING=1`.",
     "此公共页面不训练图片。请复制该 Space 或在自己的机器上运行 FlowDemo;部署者可设 `FLOWDEMO_ALLOW_TRAINING=1` 来允许。",
 )
@@ -22,7 +22,7 @@ KEPT_AN_HOUR = both(
 )
 CLASS_HELP = both(
     "train-class",
-    "A new name becomes a new class; one that is known learns your pictures, too.",
+    "A new name becomes a new class; a known class is trained on your pictures too.",
     "新名字成为新类别;已有的类别则再学习你的图片。",
 )
 UPLOAD_HELP = both(
@@ -42,7 +42,7 @@ PLACE_HELP_PUBLIC = both(
 )
 SHEET = both(
     "train-sheet",
-    "Your pictures as the network will see them, after crop and resize.",
+    "Your pictures as the network sees them, after crop and resize.",
     "你的图片在裁剪、缩放之后、网络所见的样子。",
 )
 NOTHING = both("train-nothing", "Nothing added yet.", "还没有图片。")
@@ -55,10 +55,10 @@ EXPLAIN = both(
     "explain-train-tab",
     """
 - Half of each batch are **your pictures**, each moved, turned and scaled a little anew; the network learns them by its method's own loss.
-- The other half are **old classes**: samples that the checkpoint made itself before the first step. There the network is to answer as it did, so
+- The other half are **old classes**: samples that the checkpoint made itself before the first step. On these the network must give its original output, so
   nothing is forgotten and no old data is needed.
 - A **new class** is a new row of the label table, which starts as the row of "any"; the rows of other classes get no gradient.
-- **Frozen**: *all but the conditioning* trains what turns time, class and weight into features; *all but the labels* the new rows alone.
+- **Frozen**: *all but the conditioning* trains only the layers that embed time, class and weight; *all but the labels* trains only the new rows.
 - **Old classes right**: the share of samples of the old classes that the classifier in this repository takes for their class, from the same noise
   before and after.
 - **Loss** is what is minimised, each sample's error divided by a power of itself; **error** is the plain squared error. Both are running means.

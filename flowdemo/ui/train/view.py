@@ -173,7 +173,7 @@ def run(asked: Asked, wanted: Wanted = lambda: True) -> Iterator[str | View]:
 
 
 class Clock:
-    """The time of a run: when to draw, every few seconds but mostly training, and what is left.
+    """Schedules drawing (every few seconds, at most a small share of the time) and estimates the rest.
 
     `seconds`, if any, are those after which the run ends, counted from here.
     """
