@@ -23,7 +23,7 @@ demo: $(VENV)/.demo
 	GRADIO_ANALYTICS_ENABLED=False $(BIN)/python app.py --port $(PORT)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest $(SELECTED) --numprocesses 2 --dist loadgroup --no-loadscope-reorder --durations 10
+	$(BIN)/python -m pytest $(SELECTED) --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10
 
 test-all: SELECTED =
 test-all: test

@@ -14,6 +14,7 @@ os.environ |= {
 
 import pytest
 import torch
+from xdist.scheduler import LoadScopeScheduling
 
 from flowdemo import checkpoints
 from flowdemo.checkpoints import save
@@ -29,24 +30,31 @@ torch.set_num_threads(1)
 checkpoints.TRAINED = Path(tempfile.mkdtemp(prefix="flowdemo-tests-"))
 
 
-TESTS = Path(__file__).parent
 # They begin, so that at the end no worker waits long for the other.
-LONGEST = ("browser", "test_training.py", "test_crew.py", "test_draw_your_own.py", "test_ui.py")
+LONGEST = ("tests/browser", "tests/test_training.py", "tests/test_crew.py", "tests/test_ui.py")
 
 
-def group_of(item: pytest.Item) -> str:
+def group_of(nodeid: str) -> str:
     """What one worker runs: a file, or all tests that need the browser."""
-    path = item.path.relative_to(TESTS)
-    return "browser" if path.parts[0] == "browser" else path.as_posix()
+    file = nodeid.split("::")[0]
+    return "tests/browser" if file.startswith("tests/browser/") else file
 
 
-@pytest.hookimpl(tryfirst=True)
+class ByGroup(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return ByGroup(config, log)
+
+
 def pytest_collection_modifyitems(items):
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item)))
-        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
-            item.add_marker(pytest.mark.skip(reason="there is no GPU"))
-    items.sort(key=lambda item: [group_of(item) != name for name in LONGEST])
+    items.sort(key=lambda item: [group_of(item.nodeid) != name for name in LONGEST])
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="there is no GPU"))
 
 
 def make_model(data="moons", method="flow-matching", guidance_input=False, **defaults) -> Model:
