@@ -57,7 +57,9 @@ def opened_by(query: dict[str, str]) -> tuple[list[Any], str]:
     """The updates of the controls by a link, and the revisions; ValueError for a wrong value."""
     common = Request.from_query(query)
     common = replace(SHARED, **{k: v for k, v in vars(common).items() if v is not None})
-    rows = [Request.parse(row) for row in query["compare"].split(",")]
+    rows = [Request.parse(row) for row in query["compare"].split(",") if row]
+    if not rows:
+        raise ValueError("it names no row")
     models = [known(row.model) for row in rows]
     complete = [row.completed(model) for row, model in zip(rows, models, strict=True)]
     weights = ",".join(dict.fromkeys(model.revision for model in models))
