@@ -153,6 +153,17 @@ def test_a_run_that_waits_can_be_stopped():
     assert states[-1][0] == text.STOPPED and not any(isinstance(s[1], str) for s in states)
 
 
+def test_a_run_that_another_has_replaced_writes_no_numbers_over_it(view):
+    """Two quick choices: the first is measured while the second comes onto the page."""
+    switch, runner = Switch(), runner_of(lab.TAB)
+    first, second = replace(view), replace(view)
+    switch.shown = first
+    states = runner.measure(switch, first)
+    next(states), next(states)
+    switch.shown = second
+    assert list(states) == [] and switch.shown is second
+
+
 def test_arrows_are_those_of_the_network(view):
     film = films_of(lab.VIEW["films"](view))[1]
     arrows = floats(film["field"]["data"], "i1").reshape(TIMES, 1, SIDE**2, 2).astype(float)

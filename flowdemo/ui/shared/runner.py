@@ -198,11 +198,13 @@ class Runner:
         with spoken():
             try:
                 for state in self.tab.measure(view, wanted):
-                    if state is not None and wanted():
+                    if switch.shown is not view:
+                        return  # the page shows another run by now
+                    if state is not None:
                         view = switch.shown = state
                         yield self.slow(view)
             except Stopped:
-                if switch.newest == mine:  # else the page has the numbers of another run
+                if switch.newest == mine and switch.shown is view:
                     view = switch.shown = replace(view, pending=False)
                     yield self.slow(view)
 
