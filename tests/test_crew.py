@@ -53,7 +53,7 @@ PLANS = {
     ),
 }  # fmt: skip
 CODE = """
-import sys, torch; from pathlib import Path; from flowdemo.cli import main
+import sys, torch; from pathlib import Path; from flowdemo.cli.main import main
 torch.set_num_threads(1)
 for file in sorted(Path(sys.argv[1]).glob("*.json")):
     try:
@@ -145,10 +145,10 @@ def test_they_share_the_pairs_between_them(runs):
 
 
 RESUMED = """
-import os, sys, torch; from pathlib import Path; from flowdemo.cli import main
-from flowdemo.training import desk
+import os, sys, torch; from pathlib import Path; from flowdemo.cli.main import main
+from flowdemo.training import log
 torch.set_num_threads(1)
-desk.SAVE_SECONDS = 0.05
+log.SAVE_SECONDS = 0.05
 folder = Path(sys.argv[1])
 (folder / f"{os.getpid()}.pid").touch()
 main(["train", str(folder / "killed.json"), "--out", str(folder / "killed")])

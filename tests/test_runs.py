@@ -117,7 +117,7 @@ def test_a_run_that_was_killed_goes_on(trained):
     code = (
         "import sys, torch; from pathlib import Path\n"
         "from flowdemo.training.recipe_files import read_recipe\n"
-        "from flowdemo.training import desk, run; torch.set_num_threads(1); desk.SAVE_SECONDS = 0.05\n"
+        "from flowdemo.training import log, run; torch.set_num_threads(1); log.SAVE_SECONDS = 0.05\n"
         "for p in run.run_recipe(read_recipe(sys.argv[1]), Path(sys.argv[2])):\n"
         "    print(p.step, flush=True)"
     )
