@@ -39,7 +39,7 @@ def build(demo: gr.Blocks, tab: gr.Tab) -> Place:
                 "numbers": gr.HTML(shown["numbers"], elem_id="numbers"),
                 "link": gr.HTML(shown["link"], elem_id="link"),
             }
-            export = gr.Button(text.EXPORT, elem_id="export", size="sm")
+            export = gr.Button(text.EXPORT, elem_id="export", size="sm", interactive=False)
             files = gr.File(label="Files", file_count="multiple", visible=False, elem_id="files")
         with gr.Column(scale=9, min_width=300, elem_classes="fd-plots"), gr.Row():
             outputs |= layout_plots(shown)
@@ -48,7 +48,7 @@ def build(demo: gr.Blocks, tab: gr.Tab) -> Place:
         gr.Markdown(text.EXPLAIN)
     runner = Runner(TAB, chosen.values, outputs, start.status, first=view)
     export.click(export_run, runner.shown, files, **PRIVATE, **LANE)
-    return wire(demo, tab, runner, chosen, start)
+    return wire(demo, tab, runner, chosen, start, export)
 
 
 def layout_samples(shown: dict[str, Any]) -> dict[str, Any]:
@@ -74,7 +74,14 @@ def layout_plots(shown: dict[str, Any]) -> dict[str, Any]:
     return {"trajectories": trajectories, "caption": caption, "rates": rates}
 
 
-def wire(demo: gr.Blocks, tab: gr.Tab, runner: Runner, chosen: Controls, start: Start) -> Place:
+def wire(
+    demo: gr.Blocks,
+    tab: gr.Tab,
+    runner: Runner,
+    chosen: Controls,
+    start: Start,
+    export: gr.Button,
+) -> Place:
     """What happens when something is pressed, moved or opened."""
     offered = [chosen.data, chosen.method, chosen.model]
 
@@ -85,11 +92,14 @@ def wire(demo: gr.Blocks, tab: gr.Tab, runner: Runner, chosen: Controls, start: 
         offer(runner.after(event).then)  # the run may have downloaded a model
 
     offer(tab.select)
-    offer(runner.start(start, chosen.seed).then)
+    pressed = runner.start(start, chosen.seed)
+    offer(pressed.then)
     for control in offered:
         picked = [runner.switch, chosen.data, chosen.method, *chosen.values]
         after(control.input(controls.choose, picked, chosen.all, **PROMPT).success)
-    runner.on_load(demo, chosen.all)
+    for done in (pressed, runner.on_load(demo, chosen.all)):
+        # Before this, the visitor has no run of their own to export.
+        done.then(lambda: gr.Button(interactive=True), None, export, **QUICK)
     chosen.label.input(controls.guidable, chosen.label, chosen.guidance, **QUICK)
     chosen.solver.input(controls.show_solver, chosen.values, chosen.all, **PROMPT)
     wire_live(runner, chosen)
